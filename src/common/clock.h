@@ -1,0 +1,20 @@
+/*
+ * clock - monotonic and wall-clock time in nanoseconds and seconds.
+ *
+ * Process: any.  May include: common/base.h.  Owns nothing.
+ */
+#ifndef COMMON_CLOCK_H
+#define COMMON_CLOCK_H
+
+#include "common/base.h"
+
+#define NSEC_PER_SEC 1000000000ULL
+#define NSEC_PER_MSEC 1000000ULL
+
+/* CLOCK_MONOTONIC, ns: for deadlines and ages. */
+uint64_t clock_mono_ns(void);
+
+/* Seconds since 1970: for certificate dates, tokens and log lines. */
+int64_t clock_wall_s(void);
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * heritage - the one struct that crosses the fork: file descriptors and
+ * regions, and the entry points of the children.  Every other descriptor is
+ * closed.  Settings are in the image.
+ *
+ * Process: master (fills), children (read).  May include: common/base.h, counters, conn_rows.
+ */
+#ifndef COMMON_HERITAGE_H
+#define COMMON_HERITAGE_H
+
+#include "common/base.h"
+#include <sys/types.h>
+
+#include "common/conn_rows.h"
+#include "common/counters.h"
+
+#define WORKERS_MAX 256
+
+/* One listening socket of one worker. */
+struct heritage_socket {
+	int fd;
+	uint32_t listener;  /* index of image_listener in the generation that is handed over; IMAGE_NONE: removed by a reload */
+	uint32_t worker;    /* whose it is */
+	uint16_t port;	    /* bound port, host order */
+	uint16_t pad;
+	uint64_t id;	    /* stable over reloads: side, protocol, host, port; sockets of the same listener share it */
+};
+
+/* What all processes see of all workers; in shared memory, written by the master. */
+struct worker_state {
+	_Atomic int32_t pid;	  /* 0: not running */
+	_Atomic uint64_t started; /* s since 1970 */
+	_Atomic uint64_t restarts;
+	_Atomic uint64_t cpu_us;  /* of the running process; written by the worker */
+	_Atomic uint64_t generation;
+};
+
+/* The master's own state for status; written by the master only. */
+struct master_state {
+	_Atomic int32_t pid;
+	_Atomic uint64_t started;
+	_Atomic uint64_t generation;
+	_Atomic uint64_t reloads, reloads_failed;
+	_Atomic uint64_t last_reload;	 /* s since 1970; 0: none */
+	_Atomic uint32_t last_reload_ok;
+	_Atomic uint32_t draining;
+	_Atomic uint32_t text_seq;	 /* seqlock over the text */
+	char last_reload_text[4096];
+};
+
+struct heritage {
+	uint32_t worker;	     /* index; unused in admin */
+	uint32_t workers;
+	uint64_t incarnation;	     /* random, new at each start of a worker */
+	int control_fd;		     /* this child's end of its ctl channel */
+	int log_fd;		     /* worker: the pipe; admin: the log itself */
+	int log_pipe_fd;	     /* admin: the reading end; else -1 */
+	int image_fd;
+	int keys_fd;		     /* admin: -1 */
+	int control_socket_fd;	     /* admin: listening Unix socket; else -1 */
+	size_t socket_count;
+	struct heritage_socket *sockets; /* all workers' */
+	struct counters *counters;   /* [workers]; a worker writes only its own */
+	struct conn_row *rows;	     /* [workers][rows_per_worker] */
+	size_t rows_per_worker;	     /* also the most connections of one worker */
+	struct worker_state *states; /* [workers] */
+	struct master_state *master;
+	uid_t uid;		     /* to become; 0 with gid 0: stay as we are */
+	gid_t gid;
+	bool drop;		     /* started as root: become uid/gid */
+};
+
+/* Never return: they leave by exit(2). */
+NORETURN void worker_main(const struct heritage *h);
+NORETURN void admin_main(const struct heritage *h);
+
+#endif

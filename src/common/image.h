@@ -1,0 +1,78 @@
+/*
+ * image - the read side of the published image.
+ *
+ *   accept -> tls -> [identify] -> frame -> msg -> [inspect] -> [route] -> rewrite -> send
+ *
+ * Process: any.  May include: common/base.h, span, settings, siphash, dn, image_layout, sip/hdr, sip/uri.
+ * Owns the mapping and the small index arrays made at attach.
+ *
+ * Look-ups are pure: bytes in, index out.  A hash alone never decides: the
+ * full key is compared on every hit.
+ */
+#ifndef COMMON_IMAGE_H
+#define COMMON_IMAGE_H
+
+#include "common/base.h"
+#include "common/image_layout.h"
+#include "common/sip/hdr.h"
+#include "common/span.h"
+
+struct image {
+	const struct image_header *h;	/* the mapping */
+	size_t size;
+	const struct settings *settings; /* == &h->settings */
+	const struct image_listener *listener;
+	const struct image_tls *tls;
+	const struct image_cluster *cluster;
+	const struct image_identity *identity;
+	const struct image_domain *domain;
+	struct hdr_set strip;		/* spans into the mapping; the array is owned */
+};
+
+/*
+ * Map a sealed image and check magic, version, size and that every section
+ * lies inside it.  NULL with errno set: EBADMSG when it is no image of ours
+ * or not sealed.  The fd may be closed afterwards.
+ */
+MUST_USE struct image *image_attach(int fd);
+void image_free(struct image *img);
+
+static inline struct span image_text(const struct image *img, struct image_str s)
+{
+	return span_of((const char *)img->h + s.off, s.len);
+}
+
+static inline const void *image_at(const struct image *img, struct image_section s)
+{
+	return (const char *)img->h + s.off;
+}
+
+/* Indexes of the domains of a canonical DN, in configuration order; count 0: not configured. */
+struct image_domains {
+	const uint32_t *index;
+	uint32_t count;
+};
+struct image_domains image_find_dn(const struct image *img, const uint8_t *canonical, size_t len);
+
+/*
+ * The entry of a canonical host: exact before the longest *.suffix (which
+ * stands for one or more labels, not for the suffix itself); IMAGE_NONE: none.
+ */
+uint32_t image_find_domain(const struct image *img, struct span canonical_host);
+
+/* Does entry `domain` stand for the host, as exact name or as wildcard? */
+bool image_domain_covers(const struct image *img, uint32_t domain, struct span canonical_host);
+
+/* HOST_... flags of exactly this canonical host; 0: not ours. */
+uint32_t image_host_flags(const struct image *img, struct span canonical_host);
+
+/* Is the host one of local_domains or below one? */
+bool image_host_is_local(const struct image *img, struct span canonical_host);
+
+/* Is the address (IPv4 mapped) in one of the prefixes? */
+bool image_cidr_has(const struct image *img, struct image_section cidrs, const uint8_t addr[16]);
+
+/* Configured DN nearest to the given one (most attributes in common); linear; NULL: none shares any. */
+const struct image_dn_bucket *image_nearest_dn(const struct image *img, const uint8_t *canonical, size_t len);
+
+#endif

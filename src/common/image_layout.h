@@ -1,0 +1,236 @@
+/*
+ * image_layout - the bytes of the published image: offsets, never pointers.
+ *
+ * Process: any.  May include: common/base.h, settings, siphash.  Owns nothing.
+ *
+ * One sealed memfd, filled by the loader, mapped read-only by everybody else.
+ * All offsets count from the start of the image; each section is 64-byte
+ * aligned.  `struct image_str` is a text in the image.  Written by
+ * master/image_build, read through common/image.
+ */
+#ifndef COMMON_IMAGE_LAYOUT_H
+#define COMMON_IMAGE_LAYOUT_H
+
+#include "common/base.h"
+#include "common/settings.h"
+#include "common/siphash.h"
+
+#define IMAGE_MAGIC 0x3144525750495331ULL
+#define IMAGE_VERSION 1
+#define IMAGE_NONE UINT32_MAX /* "no index" */
+
+struct image_str {
+	uint64_t off;
+	uint32_t len;
+	uint32_t pad;
+};
+
+/* `count` elements of the section's type, from `off`. */
+struct image_section {
+	uint64_t off;
+	uint64_t count;
+};
+
+enum image_side { SIDE_EXTERNAL, SIDE_INTERNAL };
+enum image_protocol { PROTO_TLS, PROTO_TCP, PROTO_UDP };
+enum image_client_certificate { CLIENT_CERT_REQUIRE, CLIENT_CERT_REQUEST, CLIENT_CERT_OFF };
+enum image_peer_usage { PEER_USAGE_STRICT, PEER_USAGE_ANY_TLS };
+enum image_crl_check { CRL_CHECK_LEAF, CRL_CHECK_ALL };
+enum image_crl_expired { CRL_EXPIRED_REJECT, CRL_EXPIRED_WARN };
+enum image_expired_connections { EXPIRED_CLOSE, EXPIRED_KEEP_UNTIL_IDLE };
+enum image_assert_on { ASSERT_ALL, ASSERT_RFC5876, ASSERT_RFC3325 };
+enum image_source { SOURCE_FROM, SOURCE_ASSERTED, SOURCE_FIXED };
+enum image_violation { VIOLATION_REJECT, VIOLATION_STRIP };
+enum image_match { MATCH_ANY, MATCH_ALL };
+enum image_foreign_uri { FOREIGN_REJECT, FOREIGN_FORWARD };
+enum image_log_format { LOG_TEXT, LOG_JSON };
+
+/* Address prefix; IPv4 as ::ffff:a.b.c.d with 96 added to the bits. */
+struct image_cidr {
+	uint8_t addr[16];
+	uint32_t bits; /* 0-128 */
+};
+
+struct image_listener {
+	struct image_str host; /* as configured */
+	uint16_t port;	       /* as configured; 0: chosen by the kernel (heritage says which) */
+	uint8_t side;	       /* enum image_side */
+	uint8_t protocol;      /* enum image_protocol */
+	struct image_str advertise_host; /* what Via and Record-Route show; IPv6 with brackets */
+	uint16_t advertise_port;	 /* 0: the bound port */
+	uint8_t enforce;
+	uint8_t pad;
+	uint32_t tls;			 /* index of image_tls, or IMAGE_NONE */
+	uint32_t methods;		 /* bit (1 << enum method) set: taken; METHOD_OTHER's bit: any unknown one */
+	struct image_section allow;	 /* struct image_cidr */
+};
+
+/* A SHA-256 of a certificate's SubjectPublicKeyInfo. */
+struct image_spki {
+	uint8_t sha256[32];
+};
+
+struct image_tls {
+	struct image_str name;
+	uint8_t material[32];	      /* digest of everything an SSL_CTX is built from: unchanged, the context is kept */
+	struct image_section trust;   /* struct image_spki: the CAs of `trust` */
+	uint8_t any_trusted_ca;
+	uint8_t client_certificate;   /* enum image_client_certificate */
+	uint8_t min_version_13;	      /* 1: TLS 1.3 only */
+	uint8_t resumption;
+	uint8_t peer_usage;	      /* enum image_peer_usage */
+	uint8_t crl_check;	      /* enum image_crl_check */
+	uint8_t crl_expired;	      /* enum image_crl_expired */
+	uint8_t expired_connections;  /* enum image_expired_connections */
+	uint64_t resumption_lifetime; /* s, counted from the original full handshake */
+	struct image_str ciphers, ciphersuites, groups; /* "" : library default */
+	struct image_section crls;    /* struct image_crl */
+};
+
+/* One CRL of a profile. */
+struct image_crl {
+	struct image_spki issuer;    /* key of the CA that signed it */
+	int64_t next_update;	     /* s since 1970; INT64_MAX: none given */
+	struct image_section revoked; /* struct image_serial, sorted by memcmp over len and bytes */
+};
+
+/* A certificate's serial number: minimal big-endian bytes. */
+struct image_serial {
+	uint8_t len; /* 0-20; longer ones are cut by nobody: the loader refuses them */
+	uint8_t bytes[23];
+};
+
+struct image_server {
+	struct image_str host;
+	uint16_t port;
+	uint8_t protocol;     /* enum image_protocol */
+	uint8_t pad;
+	uint32_t weight;      /* 0: drained; default 1 */
+	uint8_t addr[16];     /* resolved; IPv4 mapped */
+	struct image_str id;  /* "host:port;tcp": what tokens name it by; host canonical */
+	struct image_str source_address; /* "" : the kernel's choice */
+};
+
+struct image_cluster {
+	struct image_str name;
+	struct image_section servers; /* struct image_server */
+};
+
+/* Who may be asserted, and how: `identity` of the configuration, one row per different setting. */
+struct image_identity {
+	struct image_str header;      /* as it is to be written */
+	uint8_t assert_on;	      /* enum image_assert_on */
+	uint8_t source;		      /* enum image_source */
+	uint8_t on_violation;	      /* enum image_violation */
+	uint8_t vouches_default;      /* 1: `vouches_for` is not given: any host but ours and others' */
+	uint32_t pad;
+	struct image_str fixed;	      /* SOURCE_FIXED: the URI */
+	struct image_section vouches; /* struct image_str: canonical hosts; "own" already replaced by the pattern
+				       * "." + suffix for *.suffix, the domain's name else; see also `own` */
+	struct image_section numbers; /* struct image_str: E.164 prefixes, digits only */
+	struct image_section keep;    /* struct image_str: header names in lower case let through */
+};
+
+#define DOMAIN_WILDCARD 0x01u	  /* name is the suffix of *.suffix, without the "*." */
+#define DOMAIN_ENABLED 0x02u
+#define DOMAIN_TRUST_DOMAIN 0x04u
+#define DOMAIN_TRUST_UDP 0x08u
+#define DOMAIN_ENFORCE 0x10u
+#define DOMAIN_HAS_DN 0x20u
+#define DOMAIN_VOUCHES_OWN 0x40u  /* `vouches_for` has "own": this entry's name counts too */
+
+struct image_domain {
+	struct image_str name;	    /* canonical host; for a wildcard the suffix */
+	uint32_t flags;
+	uint32_t identity;	    /* index of image_identity */
+	struct image_section trust; /* struct image_spki; count 0: the listener's trust decides */
+	struct image_section trusted_addresses; /* struct image_cidr */
+	struct image_str host;	    /* where to connect to, as configured; "" : none */
+	uint16_t port;
+	uint8_t protocol;	    /* enum image_protocol */
+	uint8_t pad;
+	uint32_t order;		    /* position in the configuration: "first configured" wins */
+};
+
+/* Open addressing, linear probing, power-of-two sizes, at most half full. */
+struct image_dn_bucket {
+	uint64_t hash;	 /* siphash of the canonical DN; the full key is compared on every hit */
+	uint64_t key;	 /* offset of the canonical bytes */
+	uint32_t key_len; /* 0: free bucket */
+	uint32_t domains; /* how many domains */
+	uint64_t first;	 /* offset of uint32_t[domains], indexes of image_domain in configuration order */
+};
+
+struct image_name_bucket {
+	uint64_t hash;	 /* siphash of the name, wildcards with a leading '.' */
+	uint32_t domain; /* index of image_domain; IMAGE_NONE: free bucket */
+	uint32_t pad;
+};
+
+/* Hosts that are ours: looked up by canonical text. */
+#define HOST_LOCAL_DOMAIN 0x1u /* one of local_domains: its subdomains are ours too when judging identities */
+#define HOST_OURS 0x2u	       /* an address or advertised name of a listener */
+#define HOST_CONTAINER 0x4u    /* a container's */
+
+struct image_host {
+	struct image_str name;
+	uint32_t flags;
+	uint32_t pad;
+};
+
+/* Settings that only a restart can change; the master compares them. */
+struct image_process {
+	uint32_t workers; /* already resolved from "auto" */
+	uint16_t admin_port;
+	uint16_t pad;
+	struct image_str user, control_socket, state_dir, pid_file, admin_host;
+	uint8_t control_socket_given; /* not the default: failing to bind it is fatal */
+	uint8_t pad2[7];
+};
+
+struct image_log {
+	struct image_str to;	 /* "stderr", "journal" or a file's absolute path */
+	struct image_str access; /* "" : none */
+	uint8_t format;		 /* enum image_log_format */
+	uint8_t level;		 /* enum log_level */
+	uint8_t pad[6];
+};
+
+struct image_header {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t header_size; /* sizeof(struct image_header): both sides agree */
+	uint64_t size;	      /* of the whole image */
+	uint64_t generation;
+	int64_t built;	      /* s since 1970 */
+	struct siphash_key hash_key; /* random per image: look-ups are asked with peers' text */
+	struct settings settings;
+	struct image_process process;
+	struct image_log log;
+	uint8_t foreign_request_uri; /* enum image_foreign_uri */
+	uint8_t outbound_match_to;
+	uint8_t pad[2];
+	uint32_t default_cluster;    /* index, or IMAGE_NONE */
+	uint32_t identity;	     /* index of the global image_identity: untrusted connections */
+	uint32_t pad2;
+	struct image_section listeners;	 /* struct image_listener */
+	struct image_section tls;	 /* struct image_tls */
+	struct image_section clusters;	 /* struct image_cluster */
+	struct image_section identities; /* struct image_identity */
+	struct image_section domains;	 /* struct image_domain */
+	struct image_section dn_table;	 /* struct image_dn_bucket, count = table size; 0: no DN configured */
+	struct image_section name_table; /* struct image_name_bucket */
+	struct image_section hosts;	 /* struct image_host, open addressing; count = table size; free: name.len 0 */
+	struct image_section strip;	 /* struct image_str: identity headers in lower case: default set, every
+					  * identity.header, identity.strip, less identity.unstrip */
+	uint64_t dn_count;		 /* distinct DNs */
+	uint64_t suffix_lengths;	 /* bit min(labels, 63) set: some wildcard has that many labels */
+	struct image_section files;	 /* struct image_file: what was read */
+};
+
+struct image_file {
+	struct image_str path;
+	uint8_t sha256[32];
+};
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * peer - the record of who stands at the other end of a connection: the facts
+ * that trust is judged by, and the judgement.
+ *
+ * Process: any.  May include: common/base.h, image_layout.  Owns nothing.
+ *
+ * Facts never change after the handshake and outlive it (sessions keep them);
+ * the judgement belongs to one generation of the image and is made again
+ * whenever that changes (contract section 4).
+ */
+#ifndef COMMON_PEER_H
+#define COMMON_PEER_H
+
+#include "common/base.h"
+#include "common/image_layout.h"
+
+#define PEER_CHAIN_MAX 10   /* certificates above the leaf, the anchor included */
+#define PEER_DOMAINS_MAX 16 /* domains that one connection can stand for */
+
+/* What remains of one certificate of the verified chain. */
+struct cert_facts {
+	uint8_t key[32];	/* SHA-256 of its SubjectPublicKeyInfo */
+	uint8_t issuer_key[32]; /* ... of the certificate above it; of itself for the anchor */
+	struct image_serial serial;
+	int64_t not_before, not_after; /* s since 1970 */
+};
+
+/* Counted; made by x509/facts, shared by connection and session. */
+struct peer_facts {
+	uint32_t references;
+	uint32_t chain_count;		/* the leaf is chain[0] */
+	struct cert_facts chain[PEER_CHAIN_MAX + 1];
+	uint8_t leaf[32];		/* SHA-256 of the leaf's DER */
+	int64_t handshake;		/* s since 1970: the original full handshake */
+	uint32_t dn_status;		/* enum dn_status; only DN_OK can match */
+	uint32_t dn_len;		/* canonical DN in dn[] */
+	uint32_t text_len;		/* printed DN behind it */
+	uint32_t issuer_len;		/* printed issuer behind that */
+	uint8_t dn[];
+};
+
+/* Why a peer is not trusted, or PEER_TRUSTED.  One closed list: logs and counters use it. */
+enum peer_verdict {
+	PEER_TRUSTED,
+	PEER_NO_CERTIFICATE,
+	PEER_CHAIN_INVALID,	/* X509_verify_cert failed: no known CA, bad signature, path length, name constraints ... */
+	PEER_NOT_YET_VALID,
+	PEER_EXPIRED,
+	PEER_REVOKED,
+	PEER_CRL_EXPIRED,
+	PEER_CRL_MISSING,	/* crl_check "all" and a CA without a CRL */
+	PEER_WRONG_USAGE,	/* key usage or extended key usage */
+	PEER_WEAK,		/* security level 2 */
+	PEER_DN_UNUSABLE,	/* empty, NUL inside, undecodable or too long */
+	PEER_DN_UNKNOWN,	/* not configured */
+	PEER_CA_MISMATCH,	/* DN configured, but for another CA */
+	PEER_DOMAIN_DISABLED,	/* all domains of the DN are disabled */
+	PEER_PLAIN,		/* no TLS, address not in trusted_addresses */
+	PEER_VERDICT_COUNT
+};
+
+const char *peer_verdict_name(enum peer_verdict v); /* "dn_unknown" */
+
+/* The judgement: valid for `generation` only. */
+struct peer_judgement {
+	uint64_t generation;
+	enum peer_verdict verdict;
+	uint32_t domain_count; /* > 0 exactly when PEER_TRUSTED */
+	uint32_t domain[PEER_DOMAINS_MAX]; /* indexes of image_domain, configuration order */
+	int64_t valid_until;   /* s since 1970: when to judge again at the latest */
+};
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * route - where does a request from outside go?
+ *
+ *   accept -> tls -> identify -> frame -> msg -> inspect -> [route] -> rewrite -> send
+ *
+ * Process: any.  May include: rank 0, the sip modules, image, peer.h, policy/inspect.
+ * Owns nothing.  Pure: which containers are up is told by the caller.
+ *
+ * Contract section 5, "A stateless proxy": a valid token names the container;
+ * Routes that name us are removed; what still has a Route, or a Request-URI
+ * that is not ours, goes nowhere.  maddr, received, Via, Route never choose an
+ * address.
+ */
+#ifndef COMMON_POLICY_ROUTE_H
+#define COMMON_POLICY_ROUTE_H
+
+#include "common/base.h"
+#include "common/image.h"
+#include "common/peer.h"
+#include "common/policy/inspect.h"
+#include "common/sip/msg.h"
+#include "common/sip/token.h"
+
+/* What the worker knows and the pure code needs. */
+struct route_keys {
+	struct token_keys tokens;
+	struct siphash_key branch; /* also hashes Call-IDs onto containers; never rotates */
+};
+
+/* First step: what do the Route headers say?  Made before identity_decide, which wants has_token. */
+struct route_plan {
+	enum refusal refusal;	/* REFUSAL_NONE, TOKEN, ROUTE */
+	bool has_token;		/* a valid dialog token, on a connection judged as its domain */
+	struct dialog_token token;
+	size_t token_key;	/* index of the key that the token's ids are made with */
+	unsigned ours;		/* how many Route values from the top name us and are to be removed */
+};
+
+/*
+ * `domain`: the judged domain (identity_domain).  From outside; now in s.
+ * Two Route values of one token (double Record-Route, RFC 5658) both count as ours.
+ */
+void route_plan_external(const struct image *img, const struct route_keys *keys, const struct sip_msg *msg,
+    uint32_t domain, uint32_t now, struct route_plan *out);
+
+/* Second step, for requests without a token: FOREIGN_URI, NOT_SECURE or REFUSAL_NONE. */
+MUST_USE enum refusal route_check_uri(const struct image *img, const struct sip_msg *msg, bool has_token);
+
+/* Keyed id of a domain entry as tokens carry it; 0 for IMAGE_NONE (untrusted). */
+uint64_t route_domain_id(const struct image *img, const struct route_keys *keys, size_t key, uint32_t domain);
+
+/* Keyed id of a container. */
+uint64_t route_server_id(const struct image *img, const struct route_keys *keys, size_t key,
+    const struct image_server *server);
+
+/*
+ * Rank of a server for a Call-ID: the highest among the servers that are up
+ * wins (rendezvous hash, weighted; keyed, so that a caller can't aim).  0 for
+ * weight 0.
+ */
+double route_rank(const struct image *img, const struct route_keys *keys, const struct image_server *server,
+    struct span call_id);
+
+/*
+ * The branch of our Via: "z9hG4bK" and 32 hex digits, keyed, of the judged domain
+ * (untrusted: `source`, the peer's address as text), and the received top
+ * Via's sent-by and branch (without the magic cookie: From tag, Call-ID, CSeq
+ * number, Request-URI), so that retransmissions, CANCEL and ACK get the same.
+ */
+#define ROUTE_BRANCH_LEN 39
+void route_branch(const struct image *img, const struct route_keys *keys, const struct sip_msg *msg,
+    uint32_t domain, struct span source, char out[static ROUTE_BRANCH_LEN]);
+
+/* Is it a request that makes a dialog, so that it gets Record-Route? */
+bool route_makes_dialog(const struct sip_msg *msg);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * judge - is this peer trusted, and for which domains?  The one place where it
+ * is decided: in a handshake, on resumption, after a reload, in `explain`.
+ *
+ * Process: any.  May include: common/base.h, peer.h, image, x509/facts, OpenSSL.
+ * Owns nothing.
+ *
+ * Contract section 4.  X509_verify_cert comes first (judge_chain); only after
+ * it returned 1 with X509_V_OK are DN and CA looked up (judge_facts).
+ */
+#ifndef COMMON_X509_JUDGE_H
+#define COMMON_X509_JUDGE_H
+
+#include <openssl/x509.h>
+
+#include "common/base.h"
+#include "common/image.h"
+#include "common/peer.h"
+
+/* Which end we are: decides the extended key usage asked for. */
+enum judge_role {
+	JUDGE_CLIENT, /* the peer is a TLS client: clientAuth */
+	JUDGE_SERVER, /* the peer is a TLS server: serverAuth */
+};
+
+/*
+ * Judge by facts alone, as of `now`: dates of every chain certificate, the
+ * profile's trust (one of its CA keys must be in the chain above the leaf),
+ * CRLs, DN, the domain's `trust`.  `tls` is the listener's profile in `img`,
+ * or IMAGE_NONE when a reload has removed it (then the profile's own trust and
+ * CRLs are not asked).  Fills the whole judgement.
+ */
+void judge_facts(const struct image *img, uint32_t tls, const struct peer_facts *facts, int64_t now,
+    struct peer_judgement *out);
+
+/*
+ * Run X509_verify_cert on a store context that the TLS library has prepared
+ * (SSL_CTX_set_cert_verify_callback), with security level 2 and the purpose
+ * that fits role and peer_usage, then judge_facts.  *facts is made even when
+ * the verdict is against the peer, if there is a chain to make them of (NULL
+ * else): the log wants the DN.  Sets the context's error so that the alert
+ * fits (X509_V_ERR_CERT_REJECTED for an unknown DN ...).
+ */
+void judge_chain(const struct image *img, uint32_t tls, enum judge_role role, X509_STORE_CTX *ctx, int64_t now,
+    struct peer_facts **facts, struct peer_judgement *out);
+
+/* A connection without TLS: trusted for the domains whose trusted_addresses hold the address. */
+void judge_address(const struct image *img, const uint8_t addr[16], int64_t now, struct peer_judgement *out);
+
+#endif

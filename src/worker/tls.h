@@ -1,0 +1,69 @@
+/*
+ * tls - one TLS connection: cipher bytes in, plain bytes out, and back; no sockets.
+ *
+ *   accept -> [tls] -> [identify] -> frame -> msg -> inspect -> route -> rewrite -> send
+ *
+ * Process: worker.  May include: common/base.h, peer.h, worker/buf, worker/tls_context, OpenSSL.
+ * Owns the SSL object; borrows the output buffer.
+ *
+ * A custom BIO stands between the ring's buffers and OpenSSL: no memory BIO,
+ * no socket BIO, no copy of our own.  read_ahead is on, so a fed buffer is
+ * empty after tls_read or tls_handshake said TLS_WANT, and can go back to the ring.
+ * The peer is judged in the handshake (x509/judge); a resumed session is
+ * judged again from the facts kept beside it before it is taken.
+ */
+#ifndef WORKER_TLS_H
+#define WORKER_TLS_H
+
+#include "common/base.h"
+#include "common/peer.h"
+#include "common/span.h"
+#include "worker/buf.h"
+#include "worker/tls_context.h"
+
+struct tls;
+
+enum tls_status {
+	TLS_OK,
+	TLS_WANT,   /* all that was fed is consumed; more is needed */
+	TLS_CLOSED, /* the peer said close_notify */
+	TLS_FAILED, /* an alert may stand in the output buffer: send it, then close */
+};
+
+/* Server side, for a connection that was accepted.  Everything to be sent is appended to *out.  NULL: no memory. */
+MUST_USE struct tls *tls_accept_new(struct tls_context *ctx, struct buf *out);
+void tls_free(struct tls *t); /* NULL is fine */
+
+/* The next cipher bytes; the ones before must be consumed (TLS_WANT).  Borrowed until then. */
+void tls_feed(struct tls *t, const uint8_t *data, size_t len);
+
+/* Go on with the handshake; TLS_OK: it is finished. */
+MUST_USE enum tls_status tls_handshake(struct tls *t);
+
+/* Read plain bytes; TLS_OK: *n > 0 bytes, and there may be more. */
+MUST_USE enum tls_status tls_read(struct tls *t, void *data, size_t cap, size_t *n);
+
+/* Encrypt all of it to the output buffer; records of up to 16 KiB.  False: failed, close. */
+MUST_USE bool tls_write(struct tls *t, const void *data, size_t len);
+
+/* Append close_notify to the output buffer (at most once). */
+void tls_close(struct tls *t);
+
+/*
+ * Who the peer is.  After TLS_OK of the handshake both are set (facts NULL:
+ * no certificate, allowed by the profile); after TLS_FAILED the judgement says
+ * why the peer was refused, or verdict PEER_TRUSTED when the failure had another cause
+ * (tls_error).  The facts are counted: take peer_facts_get to keep them.
+ */
+struct peer_facts *tls_facts(const struct tls *t);
+const struct peer_judgement *tls_judgement(const struct tls *t);
+
+/* Text of the failure, for the log: OpenSSL's reason ("wrong version number"); never NULL. */
+const char *tls_error(const struct tls *t);
+
+bool tls_resumed(const struct tls *t);
+const char *tls_version(const struct tls *t); /* "TLSv1.3" */
+const char *tls_cipher(const struct tls *t);
+struct tls_context *tls_get_context(const struct tls *t);
+
+#endif

@@ -1,0 +1,20 @@
+/* siphash: the reference vectors of the paper (SipHash-2-4, key 00..0f, input 00..). */
+#include <criterion/criterion.h>
+
+#include "common/siphash.h"
+
+Test(siphash, reference_vectors)
+{
+	static const uint64_t want[] = { 0x726fdb47dd0e0e31ULL, 0x74f839c593dc67fdULL, 0x0d6c8009d9a94f5aULL,
+		0x85676696d7fb7e2dULL, 0xcf2794e0277187b7ULL, 0x18765564cd99a68dULL, 0xcbc9466e58fee3ceULL,
+		0xab0200f58b01d137ULL, 0x93f5f5799a932462ULL, 0x9e0082df0ba9e4b0ULL };
+	struct siphash_key key;
+	uint8_t in[64];
+
+	for (size_t i = 0; i < 16; i++)
+		key.k[i] = (uint8_t)i;
+	for (size_t i = 0; i < sizeof(in); i++)
+		in[i] = (uint8_t)i;
+	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++)
+		cr_assert_eq(siphash(&key, in, i), want[i], "length %zu", i);
+}

@@ -7,24 +7,6 @@
 
 #define ROWS_MAX (CTL_TEXT_MAX / sizeof(struct heritage_socket))
 
-static const struct heritage_socket *row_find(const struct heritage_socket *table, size_t count, uint64_t id,
-    uint32_t worker)
-{
-	for (size_t i = 0; i < count; i++)
-		if (table[i].id == id && table[i].worker == worker)
-			return &table[i];
-	return NULL;
-}
-
-/* Is this very fd one of the table's? */
-static bool fd_in(const struct heritage_socket *table, size_t count, int fd)
-{
-	for (size_t i = 0; i < count; i++)
-		if (table[i].fd == fd)
-			return true;
-	return false;
-}
-
 static void close_fds(struct ctl_msg *msg)
 {
 	for (uint32_t i = 0; i < msg->fd_count; i++)
@@ -47,38 +29,30 @@ static bool grow(struct handover *h, size_t rows)
 	return true;
 }
 
-/* Part 0: image and keys stand before the sockets; how many fds they take, or -1. */
-static int take_first(struct handover *h, struct ctl_msg *part, bool worker)
+/* Part 0: image and keys stand before the sockets. */
+static bool take_first(struct handover *h, struct ctl_msg *part, bool worker)
 {
-	int lead = worker ? 2 : 1;
+	uint32_t lead = worker ? 2 : 1;
 
-	if (part->fd_count < (uint32_t)lead)
-		return -1;
+	if (part->fd_count < lead)
+		return false;
 	h->begun = true;
 	h->generation = part->generation;
 	h->image_fd = part->fds[0];
 	h->keys_fd = worker ? part->fds[1] : -1;
-	for (int i = 0; i < lead; i++)
+	for (uint32_t i = 0; i < lead; i++)
 		part->fds[i] = -1;
-	return lead;
+	return true;
 }
 
-static int take_row(struct handover *h, struct ctl_msg *part, const struct heritage_socket *row, bool worker,
-    const struct heritage_socket *old, size_t old_count)
+static int take_row(struct handover *h, struct ctl_msg *part, const struct heritage_socket *row, bool worker)
 {
 	struct heritage_socket *to = &h->sockets[h->count];
-	const struct heritage_socket *known;
 
 	*to = *row;
-	if (!worker) {
-		to->fd = -1;
-	} else if (row->fd < 0) {
-		known = row_find(old, old_count, row->id, row->worker);
-		if (!known)
-			return -EPROTO;
-		to->fd = known->fd;
-	} else {
-		if ((uint32_t)row->fd >= part->fd_count || part->fds[row->fd] < 0)
+	to->fd = -1;
+	if (row->fd >= 0) {
+		if (!worker || (uint32_t)row->fd >= part->fd_count || part->fds[row->fd] < 0)
 			return -EPROTO;
 		to->fd = part->fds[row->fd];
 		part->fds[row->fd] = -1;
@@ -87,8 +61,7 @@ static int take_row(struct handover *h, struct ctl_msg *part, const struct herit
 	return 0;
 }
 
-int handover_take(struct handover *h, struct ctl_msg *part, bool worker, const struct heritage_socket *old,
-    size_t old_count)
+int handover_take(struct handover *h, struct ctl_msg *part, bool worker)
 {
 	size_t rows = part->text_len / sizeof(struct heritage_socket);
 	struct heritage_socket row;
@@ -97,14 +70,14 @@ int handover_take(struct handover *h, struct ctl_msg *part, bool worker, const s
 	if (part->text_len % sizeof(row) != 0)
 		rc = -EPROTO;
 	else if (part->arg == 0)
-		rc = h->begun || take_first(h, part, worker) < 0 ? -EPROTO : 0;
+		rc = h->begun || !take_first(h, part, worker) ? -EPROTO : 0;
 	else if (!h->begun || part->arg != h->parts || part->generation != h->generation)
 		rc = -EPROTO;
 	if (rc == 0 && !grow(h, rows))
 		rc = -ENOMEM;
 	for (size_t i = 0; rc == 0 && i < rows; i++) {
 		memcpy(&row, part->text + i * sizeof(row), sizeof(row));
-		rc = take_row(h, part, &row, worker, old, old_count);
+		rc = take_row(h, part, &row, worker);
 	}
 	close_fds(part);
 	if (rc < 0)
@@ -113,33 +86,17 @@ int handover_take(struct handover *h, struct ctl_msg *part, bool worker, const s
 	return part->ok ? 1 : 0;
 }
 
-static void forget(struct handover *h)
+void handover_drop(struct handover *h)
 {
 	if (h->begun && h->image_fd >= 0)
-		(void)close(h->image_fd);
+		(void)close(h->image_fd); /* nothing can be done about a failure */
 	if (h->begun && h->keys_fd >= 0)
-		(void)close(h->keys_fd);
-	*h = (struct handover){ .image_fd = -1, .keys_fd = -1 };
-}
-
-void handover_drop(struct handover *h, const struct heritage_socket *old, size_t old_count)
-{
+		(void)close(h->keys_fd); /* as above */
 	for (size_t i = 0; i < h->count; i++)
-		if (h->sockets[i].fd >= 0 && !fd_in(old, old_count, h->sockets[i].fd))
-			(void)close(h->sockets[i].fd);
+		if (h->sockets[i].fd >= 0)
+			(void)close(h->sockets[i].fd); /* as above */
 	free(h->sockets);
-	forget(h);
-}
-
-void handover_commit(struct handover *h, struct heritage_socket **table, size_t *count)
-{
-	for (size_t i = 0; i < *count; i++)
-		if ((*table)[i].fd >= 0 && !fd_in(h->sockets, h->count, (*table)[i].fd))
-			(void)close((*table)[i].fd);
-	free(*table);
-	*table = h->sockets;
-	*count = h->count;
-	forget(h);
+	*h = (struct handover){ .begun = false };
 }
 
 void handover_part(struct ctl_msg *part, uint64_t generation, int image_fd, int keys_fd,

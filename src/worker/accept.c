@@ -74,14 +74,13 @@ static void refresh(struct worker *w, struct listener *l, const struct heritage_
 	int n;
 
 	l->index = s->listener;
-	l->side = row->side;
-	l->protocol = row->protocol;
+	l->row = *row;
 	l->port = s->port;
 	if (row->tls != IMAGE_NONE)
 		l->client_certificate = w->img->tls[row->tls].client_certificate;
 	n = print_host(l->shown, sizeof(l->shown), host, row->advertise_port ? row->advertise_port : s->port);
 	l->shown_len = MIN((size_t)MAX(n, 0), sizeof(l->shown) - 1);
-	n = snprintf(l->text, sizeof(l->text), "%s %s ", side_name[l->side], protocol_name[l->protocol]);
+	n = snprintf(l->text, sizeof(l->text), "%s %s ", side_name[l->row.side], protocol_name[l->row.protocol]);
 	print_host(l->text + n, sizeof(l->text) - (size_t)n, image_text(w->img, row->host), s->port);
 }
 
@@ -105,13 +104,12 @@ static void disarm(struct worker *w, uint32_t i)
 		ring_cancel(w->ring, RING_ACCEPT, i, s->generation);
 }
 
-/* Close a socket that is no longer served; connections in its queue are another holder's. */
+/* A socket that is no longer served; the table's owner closes it. */
 static void drop(struct worker *w, uint32_t i)
 {
 	struct socket_slot *s = &w->listeners->slot[i];
 
 	disarm(w, i);
-	close(s->fd);
 	s->fd = -1;
 	s->armed = false;
 	s->generation++; /* the cancelled accept's last completion is an old one */
@@ -158,10 +156,8 @@ void listeners_update(struct worker *w, const struct heritage_socket *sockets, s
 		if (l && !is_known(w, &sockets[i]) && sockets[i].fd >= 0) {
 			struct socket_slot *s = free_slot(w);
 
-			if (!s) {
-				close(sockets[i].fd);
-				continue;
-			}
+			if (!s)
+				continue; /* no memory: the socket waits for the next reload */
 			s->fd = sockets[i].fd;
 			s->worker = sockets[i].worker;
 			s->listener = l;
@@ -205,14 +201,9 @@ const struct listener *listeners_inside(const struct worker *w)
 	const struct listener *best = NULL;
 
 	for (const struct listener *l = w->listeners->first; l; l = l->next)
-		if (l->side == SIDE_INTERNAL && l->index != IMAGE_NONE && (!best || l->index < best->index))
+		if (l->row.side == SIDE_INTERNAL && l->index != IMAGE_NONE && (!best || l->index < best->index))
 			best = l;
 	return best;
-}
-
-const struct image_listener *listener_row(const struct worker *w, const struct listener *l)
-{
-	return l->index == IMAGE_NONE ? NULL : &w->img->listener[l->index];
 }
 
 /* ---- one new connection ---- */
@@ -225,12 +216,12 @@ static bool inside_allowed(const struct worker *w, const struct image_listener *
 
 static const char *refusal_of(const struct worker *w, const struct listener *l, const uint8_t addr[16])
 {
-	if (l->side == SIDE_INTERNAL && !inside_allowed(w, listener_row(w, l), addr)) {
+	if (l->row.side == SIDE_INTERNAL && !inside_allowed(w, &l->row, addr)) {
 		counter_add(&w->counters->refused_source, 1);
 		return "source_not_allowed";
 	}
 	if (conn_table_count(w->conns) >= w->h->rows_per_worker ||
-	    (l->protocol == PROTO_TLS && counter_get(&w->counters->handshakes_now) >= w->img->settings->handshakes)) {
+	    (l->row.protocol == PROTO_TLS && counter_get(&w->counters->handshakes_now) >= w->img->settings->handshakes)) {
 		counter_add(&w->counters->refused_limit, 1);
 		return "too_many_connections";
 	}
@@ -255,9 +246,7 @@ static void log_refused(struct worker *w, const struct listener *l, const uint8_
 
 static bool start_tls(struct worker *w, struct conn *c)
 {
-	const struct image_listener *row = listener_row(w, c->listener);
-
-	c->tls = tls_accept_new(tls_contexts_get(w->contexts, row->tls), &c->out);
+	c->tls = tls_accept_new(tls_contexts_get(w->contexts, c->listener->row.tls), &c->out);
 	if (!c->tls)
 		return false;
 	c->state = CONN_HANDSHAKE;
@@ -282,14 +271,14 @@ static void welcome(struct worker *w, struct listener *l, int fd)
 	(void)addr_from_sockaddr((struct sockaddr *)&ss, addr);
 	why = refusal_of(w, l, addr);
 	c = why ? NULL
-		: conn_new(w, l->side == SIDE_EXTERNAL ? CONN_EXTERNAL : CONN_INTERNAL, fd, (struct sockaddr *)&ss);
+		: conn_new(w, l->row.side == SIDE_EXTERNAL ? CONN_EXTERNAL : CONN_INTERNAL, fd, (struct sockaddr *)&ss);
 	if (!c) {
 		log_refused(w, l, addr, why ? why : "no_memory");
 		close(fd);
 		return;
 	}
 	c->listener = l;
-	if (l->protocol == PROTO_TLS && !start_tls(w, c)) {
+	if (l->row.protocol == PROTO_TLS && !start_tls(w, c)) {
 		conn_kill(w, c, "no memory");
 		return;
 	}

@@ -17,8 +17,7 @@ struct listener {
 	struct listener *next;
 	uint64_t id;	      /* heritage_socket.id */
 	uint32_t index;	      /* of image_listener; IMAGE_NONE: removed by a reload */
-	uint8_t side;	      /* enum image_side */
-	uint8_t protocol;     /* enum image_protocol */
+	struct image_listener row; /* as configured last; its texts and sections are good only while index is */
 	uint8_t client_certificate; /* enum image_client_certificate, kept for a removed listener */
 	uint16_t port;	      /* bound */
 	size_t shown_len;
@@ -30,7 +29,7 @@ MUST_USE int listeners_new(struct worker *w);
 
 /*
  * The sockets as they are now, all workers' (heritage or a committed reload):
- * new ones of ours begin to accept, missing ones stop.  The fds become ours.
+ * new ones of ours begin to accept, missing ones stop.  The fds stay the table's.
  */
 void listeners_update(struct worker *w, const struct heritage_socket *sockets, size_t count);
 
@@ -48,8 +47,5 @@ uint64_t listeners_tick(struct worker *w);
 
 /* The listener whose address stands in what we send to containers; NULL: none is internal. */
 const struct listener *listeners_inside(const struct worker *w);
-
-/* The listener's row in the current image; NULL: removed. */
-const struct image_listener *listener_row(const struct worker *w, const struct listener *l);
 
 #endif

@@ -191,10 +191,9 @@ static enum refusal examine(struct worker *w, struct conn *c, const struct sip_m
 static void external_request(struct worker *w, struct conn *c, const struct sip_msg *msg, struct span raw)
 {
 	struct passage p = { 0 };
-	const struct image_listener *row = listener_row(w, c->listener);
 	char extra[1024];
 	size_t extra_len = 0;
-	enum refusal r = inspect_request(w->img, row, msg, extra, sizeof(extra), &extra_len);
+	enum refusal r = inspect_request(w->img, &c->listener->row, msg, extra, sizeof(extra), &extra_len);
 
 	if (r == REFUSAL_NONE && msg->method_id == METHOD_OPTIONS && inspect_is_for_us(w->img, msg)) {
 		answer_options(w, c, msg);

@@ -117,6 +117,8 @@ struct worker {
 	struct upstreams *upstreams;
 	struct listeners *listeners;
 	struct control *control;
+	struct heritage_socket *sockets; /* the table of listening sockets in use, all workers' */
+	size_t socket_count;
 	struct counters *counters;
 	struct conn_list lists[LIST_COUNT];
 	uint64_t now;	  /* CLOCK_MONOTONIC, ns, taken once per turn */

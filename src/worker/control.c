@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/ctl.h"
+#include "common/handover.h"
 #include "common/log.h"
 #include "worker/accept.h"
 #include "worker/conn_table.h"
@@ -22,8 +23,7 @@ struct control {
 	struct tls_contexts *contexts;
 	struct route_keys keys;
 	bool building;
-	struct heritage_socket *sockets;
-	size_t socket_count;
+	struct handover handover;
 };
 
 /* Large, and only ever one at a time. */
@@ -57,24 +57,14 @@ static void drop_keys(struct control *p)
 	p->keys_map = NULL;
 }
 
-static void drop_sockets(struct control *p)
-{
-	for (size_t i = 0; i < p->socket_count; i++)
-		if (p->sockets[i].fd >= 0)
-			close(p->sockets[i].fd);
-	free(p->sockets);
-	p->sockets = NULL;
-	p->socket_count = 0;
-}
-
-static void cancel(struct control *p)
+static void cancel(struct worker *w, struct control *p)
 {
 	drop_keys(p);
-	drop_sockets(p);
+	handover_drop(&p->handover, w->sockets, w->socket_count);
 	tls_contexts_free(p->contexts);
 	image_free(p->img);
 	explicit_bzero(&p->keys, sizeof(p->keys));
-	*p = (struct control){ 0 };
+	*p = (struct control){ .handover = { .image_fd = -1, .keys_fd = -1 } };
 }
 
 static const struct keys_header *map_keys(struct control *p, int fd)
@@ -164,22 +154,22 @@ static void use(struct worker *w, struct control *p)
 	tls_contexts_free(old_contexts);
 	if (w->upstreams)
 		upstreams_reload(w);
-	if (w->listeners)
-		listeners_update(w, p->sockets, p->socket_count);
+	if (w->listeners) {
+		listeners_update(w, p->handover.sockets, p->handover.count);
+		handover_commit(&p->handover, &w->sockets, &w->socket_count);
+	}
 	image_free(old_img);
 	log_setup(w->h->log_fd, NULL, w->img->h->log.format == LOG_JSON, (enum log_level)w->img->h->log.level);
 	counter_set(&w->counters->generation, w->img->h->generation);
 	atomic_store(&w->h->states[w->h->worker].generation, w->img->h->generation);
 	w->sweep = 0; /* judge all again */
-	/* What was handed over is the worker's now. */
-	free(p->sockets);
 	explicit_bzero(&p->keys, sizeof(p->keys));
-	*p = (struct control){ 0 };
+	*p = (struct control){ .handover = { .image_fd = -1, .keys_fd = -1 } };
 }
 
 int control_first_generation(struct worker *w, char why[static 256])
 {
-	struct control p = { 0 };
+	struct control p = { .handover = { .image_fd = -1, .keys_fd = -1 } };
 	const char *error = begin(w, &p, w->h->image_fd, w->h->keys_fd);
 	int more = 1;
 
@@ -190,7 +180,7 @@ int control_first_generation(struct worker *w, char why[static 256])
 	if (error)
 		snprintf(why, 256, "%s", error);
 	if (error || more < 0) {
-		cancel(&p);
+		cancel(w, &p);
 		return -1;
 	}
 	drop_keys(&p);
@@ -216,7 +206,7 @@ bool control_step(struct worker *w)
 	} else {
 		uint64_t generation = p->generation;
 
-		cancel(p);
+		cancel(w, p);
 		send_text(w->h->control_fd, CTL_REFUSED, generation, why);
 	}
 	return false;
@@ -224,47 +214,25 @@ bool control_step(struct worker *w)
 
 /* ---- messages ---- */
 
-/*
- * PREPARE: fds are image and keys, then one for each socket that is new.  The
- * text is the array of all sockets; `fd` >= 0 in it marks a new one.
- */
-static const char *take_sockets(struct control *p)
-{
-	size_t count = message.text_len / sizeof(struct heritage_socket), fd = 2;
-
-	if (message.fd_count < 2 || message.text_len % sizeof(struct heritage_socket))
-		return "bad prepare message";
-	p->sockets = calloc(count ? count : 1, sizeof(*p->sockets));
-	if (!p->sockets)
-		return "out of memory";
-	memcpy(p->sockets, message.text, message.text_len);
-	for (size_t i = 0; i < count; i++)
-		if (p->sockets[i].fd >= 0)
-			p->sockets[i].fd = fd < message.fd_count ? message.fds[fd++] : -1;
-	p->socket_count = count;
-	return NULL;
-}
-
 static void prepare(struct worker *w)
 {
 	struct control *p = w->control;
-	uint64_t generation = message.generation;
-	int image_fd = message.fd_count > 0 ? message.fds[0] : -1;
-	int keys_fd = message.fd_count > 1 ? message.fds[1] : -1;
-	const char *why;
+	const char *why = NULL;
+	int more;
 
-	cancel(p);
-	why = take_sockets(p);
+	if (message.arg == 0)
+		cancel(w, p); /* a first part begins anew */
+	more = handover_take(&p->handover, &message, true, w->sockets, w->socket_count);
+	if (more == 0)
+		return;
+	if (more < 0)
+		why = more == -ENOMEM ? "out of memory" : "the new generation came in a form that is not understood";
 	if (!why)
-		why = begin(w, p, image_fd, keys_fd);
-	if (image_fd >= 0)
-		close(image_fd);
-	if (keys_fd >= 0)
-		close(keys_fd);
+		why = begin(w, p, p->handover.image_fd, p->handover.keys_fd);
 	if (!why)
 		return;
-	cancel(p);
-	send_text(w->h->control_fd, CTL_REFUSED, generation, why);
+	cancel(w, p);
+	send_text(w->h->control_fd, CTL_REFUSED, message.generation, why);
 }
 
 static void commit(struct worker *w)
@@ -287,7 +255,7 @@ static void act(struct worker *w)
 		commit(w);
 		break;
 	case CTL_CANCEL:
-		cancel(w->control);
+		cancel(w, w->control);
 		break;
 	case CTL_DRAIN:
 		w->draining = true;
@@ -322,8 +290,12 @@ void control_on_event(struct worker *w)
 int control_new(struct worker *w)
 {
 	w->control = calloc(1, sizeof(*w->control));
-	if (!w->control)
+	w->sockets = malloc(w->h->socket_count * sizeof(*w->sockets));
+	if (!w->control || !w->sockets)
 		return -ENOMEM;
+	w->control->handover = (struct handover){ .image_fd = -1, .keys_fd = -1 };
+	memcpy(w->sockets, w->h->sockets, w->h->socket_count * sizeof(*w->sockets));
+	w->socket_count = w->h->socket_count;
 	ring_poll(w->ring, 0, 0, w->h->control_fd);
 	return 0;
 }

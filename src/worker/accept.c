@@ -104,12 +104,13 @@ static void disarm(struct worker *w, uint32_t i)
 		ring_cancel(w->ring, RING_ACCEPT, i, s->generation);
 }
 
-/* A socket that is no longer served; the table's owner closes it. */
+/* Close a socket that is no longer served; connections in its queue are another holder's. */
 static void drop(struct worker *w, uint32_t i)
 {
 	struct socket_slot *s = &w->listeners->slot[i];
 
 	disarm(w, i);
+	close(s->fd);
 	s->fd = -1;
 	s->armed = false;
 	s->generation++; /* the cancelled accept's last completion is an old one */
@@ -156,8 +157,10 @@ void listeners_update(struct worker *w, const struct heritage_socket *sockets, s
 		if (l && !is_known(w, &sockets[i]) && sockets[i].fd >= 0) {
 			struct socket_slot *s = free_slot(w);
 
-			if (!s)
-				continue; /* no memory: the socket waits for the next reload */
+			if (!s) {
+				close(sockets[i].fd); /* no memory: this worker goes without it */
+				continue;
+			}
 			s->fd = sockets[i].fd;
 			s->worker = sockets[i].worker;
 			s->listener = l;

@@ -29,7 +29,7 @@ MUST_USE int listeners_new(struct worker *w);
 
 /*
  * The sockets as they are now, all workers' (heritage or a committed reload):
- * new ones of ours begin to accept, missing ones stop.  The fds stay the table's.
+ * new ones of ours begin to accept, missing ones stop.  The fds become ours.
  */
 void listeners_update(struct worker *w, const struct heritage_socket *sockets, size_t count);
 

@@ -7,8 +7,8 @@
  * The worker owns all connections through conn_table; nothing is freed while
  * the kernel may still touch it (in_flight > 0).
  *
- * conn_io.c moves bytes (receive, hold, decrypt, encrypt, send, close), conn.c
- * orders the stages of a message, and knows nothing of sockets.
+ * conn_io.c moves bytes (receive, hold, decrypt, encrypt, send), conn_close.c
+ * begins and ends connections, conn.c orders the stages of a message, and knows nothing of sockets.
  */
 #ifndef WORKER_CONN_H
 #define WORKER_CONN_H
@@ -117,8 +117,6 @@ struct worker {
 	struct upstreams *upstreams;
 	struct listeners *listeners;
 	struct control *control;
-	struct heritage_socket *sockets; /* the table of listening sockets in use, all workers' */
-	size_t socket_count;
 	struct counters *counters;
 	struct conn_list lists[LIST_COUNT];
 	uint64_t now;	  /* CLOCK_MONOTONIC, ns, taken once per turn */
@@ -142,16 +140,11 @@ struct worker {
 
 /* conn_io.c */
 
-/* A new connection in a free slot; NULL: no slot or no memory.  `fd` becomes the connection's. */
-MUST_USE struct conn *conn_new(struct worker *w, enum conn_kind kind, int fd, const struct sockaddr *addr);
 /* Begin to receive. */
 void conn_start(struct worker *w, struct conn *c);
 /* Completions. */
 void conn_on_recv(struct worker *w, struct conn *c, const struct ring_event *e);
 void conn_on_send(struct worker *w, struct conn *c, const struct ring_event *e);
-void conn_on_timer(struct worker *w, struct conn *c);
-/* One operation of the connection has completed: free it if that was the last of a closed one. */
-void conn_settle(struct worker *w, struct conn *c);
 /* Go on with held input, as far as this turn's share allows. */
 void conn_again(struct worker *w, struct conn *c);
 /* Receive buffers are back: arm again. */
@@ -168,14 +161,22 @@ size_t conn_queued(const struct conn *c);
 /* Encrypt and send what is queued, unless a send is in flight. */
 void conn_flush(struct worker *w, struct conn *c);
 
+/* conn_close.c */
+
+/* A new connection in a free slot; NULL: no slot or no memory.  `fd` becomes the connection's. */
+MUST_USE struct conn *conn_new(struct worker *w, enum conn_kind kind, int fd, const struct sockaddr *addr);
+
 /* End it: what is queued still goes out (conn_close), or nothing more does (conn_kill).  `reason` is static text. */
 void conn_close(struct worker *w, struct conn *c, const char *reason);
 void conn_kill(struct worker *w, struct conn *c, const char *reason);
 
-static inline bool conn_is_live(const struct conn *c)
-{
-	return c->state == CONN_OPEN;
-}
+/* The last queued byte of a closing connection is out. */
+void conn_flushed(struct worker *w, struct conn *c);
+/* Shut both directions; what the kernel still has completes, then conn_settle frees. */
+void conn_shut(struct worker *w, struct conn *c);
+/* One operation of the connection has completed: free it if that was the last of a closed one. */
+void conn_settle(struct worker *w, struct conn *c);
+void conn_on_timer(struct worker *w, struct conn *c);
 
 /* conn.c */
 

@@ -57,14 +57,14 @@ static void drop_keys(struct control *p)
 	p->keys_map = NULL;
 }
 
-static void cancel(struct worker *w, struct control *p)
+static void cancel(struct control *p)
 {
 	drop_keys(p);
-	handover_drop(&p->handover, w->sockets, w->socket_count);
+	handover_drop(&p->handover);
 	tls_contexts_free(p->contexts);
 	image_free(p->img);
 	explicit_bzero(&p->keys, sizeof(p->keys));
-	*p = (struct control){ .handover = { .image_fd = -1, .keys_fd = -1 } };
+	*p = (struct control){ 0 };
 }
 
 static const struct keys_header *map_keys(struct control *p, int fd)
@@ -156,20 +156,22 @@ static void use(struct worker *w, struct control *p)
 		upstreams_reload(w);
 	if (w->listeners) {
 		listeners_update(w, p->handover.sockets, p->handover.count);
-		handover_commit(&p->handover, &w->sockets, &w->socket_count);
+		for (size_t i = 0; i < p->handover.count; i++)
+			p->handover.sockets[i].fd = -1; /* the listeners' now */
 	}
+	handover_drop(&p->handover);
 	image_free(old_img);
 	log_setup(w->h->log_fd, NULL, w->img->h->log.format == LOG_JSON, (enum log_level)w->img->h->log.level);
 	counter_set(&w->counters->generation, w->img->h->generation);
 	atomic_store(&w->h->states[w->h->worker].generation, w->img->h->generation);
 	w->sweep = 0; /* judge all again */
 	explicit_bzero(&p->keys, sizeof(p->keys));
-	*p = (struct control){ .handover = { .image_fd = -1, .keys_fd = -1 } };
+	*p = (struct control){ 0 };
 }
 
 int control_first_generation(struct worker *w, char why[static 256])
 {
-	struct control p = { .handover = { .image_fd = -1, .keys_fd = -1 } };
+	struct control p = { 0 };
 	const char *error = begin(w, &p, w->h->image_fd, w->h->keys_fd);
 	int more = 1;
 
@@ -180,7 +182,7 @@ int control_first_generation(struct worker *w, char why[static 256])
 	if (error)
 		snprintf(why, 256, "%s", error);
 	if (error || more < 0) {
-		cancel(w, &p);
+		cancel(&p);
 		return -1;
 	}
 	drop_keys(&p);
@@ -206,7 +208,7 @@ bool control_step(struct worker *w)
 	} else {
 		uint64_t generation = p->generation;
 
-		cancel(w, p);
+		cancel(p);
 		send_text(w->h->control_fd, CTL_REFUSED, generation, why);
 	}
 	return false;
@@ -221,8 +223,8 @@ static void prepare(struct worker *w)
 	int more;
 
 	if (message.arg == 0)
-		cancel(w, p); /* a first part begins anew */
-	more = handover_take(&p->handover, &message, true, w->sockets, w->socket_count);
+		cancel(p); /* a first part begins anew */
+	more = handover_take(&p->handover, &message, true);
 	if (more == 0)
 		return;
 	if (more < 0)
@@ -231,7 +233,7 @@ static void prepare(struct worker *w)
 		why = begin(w, p, p->handover.image_fd, p->handover.keys_fd);
 	if (!why)
 		return;
-	cancel(w, p);
+	cancel(p);
 	send_text(w->h->control_fd, CTL_REFUSED, message.generation, why);
 }
 
@@ -255,7 +257,7 @@ static void act(struct worker *w)
 		commit(w);
 		break;
 	case CTL_CANCEL:
-		cancel(w, w->control);
+		cancel(w->control);
 		break;
 	case CTL_DRAIN:
 		w->draining = true;
@@ -290,12 +292,8 @@ void control_on_event(struct worker *w)
 int control_new(struct worker *w)
 {
 	w->control = calloc(1, sizeof(*w->control));
-	w->sockets = malloc(w->h->socket_count * sizeof(*w->sockets));
-	if (!w->control || !w->sockets)
+	if (!w->control)
 		return -ENOMEM;
-	w->control->handover = (struct handover){ .image_fd = -1, .keys_fd = -1 };
-	memcpy(w->sockets, w->h->sockets, w->h->socket_count * sizeof(*w->sockets));
-	w->socket_count = w->h->socket_count;
 	ring_poll(w->ring, 0, 0, w->h->control_fd);
 	return 0;
 }

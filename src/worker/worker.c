@@ -272,7 +272,7 @@ NORETURN void worker_main(const struct heritage *h)
 		control_say_refused(h, why);
 		exit(1);
 	}
-	listeners_update(&w, w.sockets, w.socket_count);
+	listeners_update(&w, h->sockets, h->socket_count);
 	control_say_running(&w);
 	loop(&w);
 	exit(0);

@@ -206,52 +206,20 @@ void log_fmt(struct log_line *l, const char *key, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* The date of a day counted from 1970-01-01; gmtime may open files, which a confined process must not. */
-static void date_of(int64_t days, int *year, int *month, int *day)
+static void time_text(char *out, size_t size)
 {
-	static const int lengths[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-	int64_t left = days, y = 1970;
-	int m;
-
-	for (;; y++) {
-		int in_year = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0 ? 366 : 365;
-
-		if (left < in_year)
-			break;
-		left -= in_year;
-	}
-	for (m = 0; m < 11; m++) {
-		int in_month = lengths[m] + (m == 1 && ((y % 4 == 0 && y % 100 != 0) || y % 400 == 0));
-
-		if (left < in_month)
-			break;
-		left -= in_month;
-	}
-	*year = (int)y;
-	*month = m + 1;
-	*day = (int)left + 1;
-}
-
-static int time_text(char *out, size_t size)
-{
-	static int64_t known_days = -1;
-	static int year, month, day;
 	struct timespec now;
-	int in_day;
+	struct clock_date d;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	if (now.tv_sec / 86400 != known_days) {
-		known_days = now.tv_sec / 86400;
-		date_of(known_days, &year, &month, &day);
-	}
-	in_day = (int)(now.tv_sec % 86400);
-	return snprintf(out, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", year, month, day, in_day / 3600,
-	    in_day / 60 % 60, in_day % 60, (int)(now.tv_nsec / (long)NSEC_PER_MSEC));
+	clock_date(now.tv_sec, &d);
+	snprintf(out, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", d.year, d.month, d.day, d.hour, d.minute, d.second,
+	    (int)(now.tv_nsec / (long)NSEC_PER_MSEC));
 }
 
 void log_begin(struct log_line *l, enum log_event event)
 {
-	char time[48];
+	char time[80];
 	int n;
 
 	l->len = 0;

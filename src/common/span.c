@@ -1,9 +1,53 @@
 #include "common/span.h"
 
+#define BYTES(c) (UINT64_C(0x0101010101010101) * (c))
+
+/* Bit 5 of each byte that is an ASCII letter. */
+static uint64_t case_bits(uint64_t x)
+{
+	uint64_t low = (x | BYTES(0x20)) & BYTES(0x7f);
+	uint64_t from_a = low + BYTES(0x80 - 'a');
+	uint64_t above_z = low + BYTES(0x7f - 'z');
+
+	return (from_a & ~above_z & ~x & BYTES(0x80)) >> 2;
+}
+
+static bool words_ieq(uint64_t x, uint64_t y)
+{
+	return x == y || ((x ^ y) & ~case_bits(y)) == 0;
+}
+
+static uint64_t load_8(const char *p)
+{
+	uint64_t x;
+
+	memcpy(&x, p, sizeof(x));
+	return x;
+}
+
+/* Four to eight bytes: the first four and the last four, which may overlap. */
+static uint64_t load_4_to_8(const char *p, size_t len)
+{
+	uint32_t first, last;
+
+	memcpy(&first, p, sizeof(first));
+	memcpy(&last, p + len - sizeof(last), sizeof(last));
+	return first | (uint64_t)last << 32;
+}
+
 bool span_ieq(struct span a, struct span b)
 {
 	if (a.len != b.len)
 		return false;
+	if (a.len >= 8) {
+		for (size_t i = 0; a.len - i > 8; i += 8)
+			if (!words_ieq(load_8(a.p + i), load_8(b.p + i)))
+				return false;
+		/* The rest once more with bytes before it, rather than one by one. */
+		return words_ieq(load_8(a.p + a.len - 8), load_8(b.p + b.len - 8));
+	}
+	if (a.len >= 4)
+		return words_ieq(load_4_to_8(a.p, a.len), load_4_to_8(b.p, b.len));
 	for (size_t i = 0; i < a.len; i++)
 		if (ascii_lower(a.p[i]) != ascii_lower(b.p[i]))
 			return false;

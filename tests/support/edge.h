@@ -15,9 +15,6 @@
 #include "common/keys_layout.h"
 #include "common/settings.h"
 #include "common/x509/facts.h"
-#if __has_include("support/doubles.h")
-#include "support/doubles.h"
-#endif
 #include "support/issue.h"
 #include "worker/tls.h"
 #include "worker/tls_context.h"
@@ -236,7 +233,7 @@ UNUSED static struct client client_new(const struct client_want *want)
 	if (want->ciphers)
 		MUST(SSL_CTX_set_cipher_list(c.ctx, want->ciphers));
 	if (want->sigalgs)
-		MUST(SSL_CTX_set1_sigalgs_list(c.ctx, want->sigalgs));
+		MUST(SSL_CTX_set1_sigalgs_list(c.ctx, (void *)(uintptr_t)want->sigalgs));
 	c.ssl = SSL_new(c.ctx);
 	c.in = BIO_new(BIO_s_mem());
 	c.out = BIO_new(BIO_s_mem());

@@ -3,6 +3,7 @@
 
 #include "support/edge.h"
 #include "support/guard.h"
+#include "support/leaks.h"
 
 static struct issued ca, other_ca, middle, edge_ec, edge_rsa, peer_ec, peer_rsa, peer_middle, peer_other, peer_old,
     peer_unknown;
@@ -36,6 +37,7 @@ static void finish(void)
 	edge_free(&edge);
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		issued_free(all[i]);
+	leaks_check();
 }
 
 TestSuite(tls, .init = begin, .fini = finish);

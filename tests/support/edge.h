@@ -34,6 +34,7 @@ struct edge_profile {
 	const struct issued *own[2];   /* our certificates */
 	const struct issued *trust[2]; /* CAs */
 	const char *ciphers, *groups;
+	const struct issued *revoked;  /* by the first CA */
 };
 
 struct edge_want {
@@ -90,6 +91,20 @@ UNUSED static void edge_key_cert(struct edge *e, enum keys_kind kind, uint32_t p
 	edge_key(e, kind, profile, der, len);
 }
 
+/* A CRL of the profile's first CA with one entry. */
+UNUSED static struct image_section edge_put_crl(struct edge *e, const struct edge_profile *p)
+{
+	struct image_crl crl = { .next_update = INT64_MAX };
+	struct image_serial serial;
+
+	if (!p->revoked)
+		return (struct image_section){ 0 };
+	MUST(facts_spki(p->trust[0]->cert, crl.issuer.sha256));
+	MUST(facts_serial(X509_get0_serialNumber(p->revoked->cert), &serial));
+	crl.revoked = (struct image_section){ .off = edge_put(e, &serial, sizeof(serial)), .count = 1 };
+	return (struct image_section){ .off = edge_put(e, &crl, sizeof(crl)), .count = 1 };
+}
+
 UNUSED static void edge_put_profile(struct edge *e, const struct edge_profile *p, uint32_t index, struct image_tls *out)
 {
 	struct image_spki trust[2];
@@ -116,6 +131,7 @@ UNUSED static void edge_put_profile(struct edge *e, const struct edge_profile *p
 		MUST(facts_spki(p->trust[i]->cert, trust[i].sha256));
 		out->trust.count = i + 1;
 	}
+	out->crls = edge_put_crl(e, p);
 	out->trust.off = edge_put(e, trust, out->trust.count * sizeof(trust[0]));
 }
 

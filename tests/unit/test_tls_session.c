@@ -96,7 +96,7 @@ Test(tls_session, resumes_with_the_facts_of_the_full_handshake)
 Test(tls_session, is_refused_when_a_full_handshake_would_be)
 {
 	static const struct {
-		enum { SAME, DN_REMOVED, DN_OTHER, DISABLED, TRUST, AGE, OFF, MATERIAL, PROFILE_GONE } change;
+		enum { SAME, DN_REMOVED, DN_OTHER, DISABLED, TRUST, REVOKED, AGE, OFF, MATERIAL, PROFILE_GONE } change;
 		bool resumed;
 		const char *why;
 	} rows[] = {
@@ -105,6 +105,7 @@ Test(tls_session, is_refused_when_a_full_handshake_would_be)
 		{ DN_OTHER, false, "another name is" },
 		{ DISABLED, false, "the domain is off" },
 		{ TRUST, false, "the CA is no longer trusted" },
+		{ REVOKED, false, "the certificate was revoked" },
 		{ AGE, false, "older than resumption_lifetime" },
 		{ OFF, false, "resumption was turned off" },
 		{ MATERIAL, false, "the profile is another one" },
@@ -132,6 +133,9 @@ Test(tls_session, is_refused_when_a_full_handshake_would_be)
 			break;
 		case TRUST:
 			want.profile[0].trust[0] = &other_ca; /* the material left alone on purpose */
+			break;
+		case REVOKED:
+			want.profile[0].revoked = &peer;
 			break;
 		case AGE:
 			want.profile[0].lifetime = 1;

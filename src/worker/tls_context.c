@@ -359,6 +359,7 @@ int tls_contexts_step(struct tls_contexts *set, char why[static 256])
 		built = true;
 	}
 	/* Borrowed until here. */
+	set->img = NULL;
 	set->keys = NULL;
 	set->old = NULL;
 	return 0;

@@ -32,6 +32,7 @@ struct edge_profile {
 	uint64_t lifetime;	       /* 0: an hour */
 	uint8_t material;	       /* what stands for the digest */
 	const struct issued *own[2];   /* our certificates */
+	const struct issued *above;    /* an intermediate to send with each */
 	const struct issued *trust[2]; /* CAs */
 	const char *ciphers, *groups;
 	const struct issued *revoked;  /* by the first CA */
@@ -122,6 +123,8 @@ UNUSED static void edge_put_profile(struct edge *e, const struct edge_profile *p
 	memset(out->material, p->material, sizeof(out->material));
 	for (size_t i = 0; i < 2 && p->own[i]; i++) {
 		edge_key_cert(e, KEYS_CERTIFICATE, index, p->own[i]->cert);
+		if (p->above)
+			edge_key_cert(e, KEYS_CHAIN, index, p->above->cert);
 		der = NULL;
 		len = i2d_PrivateKey(p->own[i]->key, &der);
 		edge_key(e, KEYS_PRIVATE_KEY, index, der, len);
@@ -215,6 +218,14 @@ UNUSED static void edge_load(struct edge *e, const struct edge_want *want)
 	edge_free(e);
 	*e = next;
 	tls_contexts_commit(e->set, &e->img);
+}
+
+/* Change resumption_lifetime of the first profile in the committed image: as if time had passed. */
+UNUSED static void edge_set_lifetime(struct edge *e, uint64_t lifetime)
+{
+	struct image_tls *tls = (void *)(e->block + e->img.h->tls.off);
+
+	tls->resumption_lifetime = lifetime;
 }
 
 /* A client, and the connection that it has. */

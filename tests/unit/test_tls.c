@@ -138,6 +138,39 @@ Test(tls, refuses_with_an_alert_that_fits)
 	}
 }
 
+Test(tls, takes_an_intermediate_as_anchor)
+{
+	edge_load(&edge,
+	    &(struct edge_want){ .profile = { { .name = "edge", .own = { &edge_ec }, .trust = { &middle } } },
+		.known = &peer_ec });
+	converse(&(struct client_want){ .version = TLS1_3_VERSION, .cert = &peer_middle }, 16384);
+	cr_assert(talk.done, "its root need not be known: %s", tls_error(talk.tls));
+	cr_assert_eq(tls_judgement(talk.tls)->verdict, PEER_TRUSTED);
+	talk_end(&talk);
+	converse(&(struct client_want){ .version = TLS1_3_VERSION, .cert = &peer_ec }, 16384);
+	cr_assert_eq(talk.status, TLS_FAILED, "the root itself is not trusted");
+	cr_assert_eq(tls_judgement(talk.tls)->verdict, PEER_CHAIN_INVALID);
+	talk_end(&talk);
+}
+
+Test(tls, sends_its_chain_and_the_names_of_its_cas)
+{
+	for (int i = 0; i < 2; i++) {
+		edge_load(&edge,
+		    &(struct edge_want){ .profile = { { .name = "edge",
+					     .material = (uint8_t)i,
+					     .own = { &edge_ec },
+					     .above = i ? &middle : NULL,
+					     .trust = { &ca, &other_ca } } },
+			.known = &peer_ec });
+		converse(&(struct client_want){ .version = TLS1_3_VERSION, .cert = &peer_ec }, 16384);
+		cr_assert(talk.done);
+		cr_assert_eq(sk_X509_num(SSL_get_peer_cert_chain(talk.client.ssl)), 1 + i, "what is configured, no more");
+		cr_assert_eq(sk_X509_NAME_num(SSL_get0_peer_CA_list(talk.client.ssl)), 2);
+		talk_end(&talk);
+	}
+}
+
 Test(tls, takes_strangers_as_untrusted_where_a_certificate_is_optional)
 {
 	static const struct {

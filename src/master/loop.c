@@ -186,6 +186,9 @@ int loop_signals(void)
 		(void)sigaddset(&set, wanted[i]); /* cannot fail */
 	if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
 		return -errno;
+	/* A shell starts background jobs with INT and QUIT ignored, and what is ignored never gets to a signalfd. */
+	for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
+		(void)signal(wanted[i], SIG_DFL); /* cannot fail */
 	(void)signal(SIGUSR2, SIG_IGN); /* nothing yet; by default it would end us */
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return fd < 0 ? -errno : fd;

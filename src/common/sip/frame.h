@@ -3,7 +3,7 @@
  *
  *   accept -> tls -> identify -> [frame] -> msg -> inspect -> route -> rewrite -> send
  *
- * Process: any.  May include: common/base.h, common/span.h.  Owns nothing.  Pure.
+ * Process: any.  May include: common/base.h, span, sip/chars.  Owns nothing.  Pure.
  *
  * RFC 3261 18.3: on a stream the body's length is Content-Length and nothing
  * else.  It is read by sip/msg, once; there is no second reader of it.

@@ -3,7 +3,7 @@
  *
  *   accept -> tls -> identify -> frame -> [msg] -> inspect -> route -> rewrite -> send
  *
- * Process: any.  May include: common/base.h, common/span.h.  Owns nothing.  Pure.
+ * Process: any.  May include: common/base.h, span, sip/chars.  Owns nothing.  Pure.
  *
  * Names are compared in full (RFC 3261 7.3.1: without case), never by hash
  * alone: a name that hashes like an identity header must not become one.
@@ -49,7 +49,8 @@ bool hdr_set_has(const struct hdr_set *set, struct span name);
 
 /*
  * The reading of a name by the most lenient parser: percent escapes decoded,
- * '_' as '-', everything but letters, digits and '-' dropped, lower case.
+ * '_' and Unicode's hyphens as '-', full-width letters as plain ones,
+ * everything but letters, digits and '-' dropped, lower case.
  * Writes at most `cap` bytes and returns the length; a longer result is cut to
  * cap, which is harmless as long as cap is longer than every name asked for.
  */
@@ -58,8 +59,16 @@ size_t hdr_lenient(struct span name, char *out, size_t cap);
 /*
  * Would some reader take `name`, which hdr_lookup and hdr_set_has do not know
  * (or know by exactly this spelling, which is not confusing), for a name in
- * `set` or for a CONFUSE row of hdr.def, its compact form included?
+ * `set` or for a CONFUSE row of hdr.def, its compact form included?  Asked of
+ * both readings, with percent escapes decoded and with them left alone.
  */
 bool hdr_confusing(const struct hdr_set *set, struct span name);
+
+/*
+ * Does a line hold, between a line break that only some readers know (byte
+ * 0x85, U+0085, U+2028, U+2029) and a colon, what reads leniently as such a
+ * name, exact spellings included?  Linear in the length.
+ */
+bool hdr_hidden(const struct hdr_set *set, struct span text);
 
 #endif

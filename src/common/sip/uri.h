@@ -1,7 +1,7 @@
 /*
  * uri - SIP, SIPS and tel URIs, strictly by grammar; other absolute URIs as text.
  *
- * Process: any.  May include: common/base.h, common/span.h.  Owns nothing.  Pure.
+ * Process: any.  May include: common/base.h, span, sip/chars.  Owns nothing.  Pure.
  *
  * RFC 3261 19.1 and 25.1, RFC 3966.  All spans borrow from the input.
  */

@@ -2,7 +2,7 @@
  * value - the header values that sipward acts on, strictly by grammar: Via,
  * name-addr (From, To, Route, Record-Route, P-Asserted-Identity), CSeq.
  *
- * Process: any.  May include: common/base.h, span, sip/uri.  Owns nothing.  Pure.
+ * Process: any.  May include: common/base.h, span, sip/chars, sip/uri.  Owns nothing.  Pure.
  *
  * RFC 3261 25.1.  Values come unfolded (sip/frame) and trimmed.  All spans
  * borrow from the input.
@@ -38,6 +38,7 @@ struct name_addr {
 	struct span display; /* as written, quotes included; empty when none */
 	struct sip_uri uri;
 	struct span params; /* header parameters, behind the first ';', may be empty */
+	struct span tag;    /* p NULL: none; two of them, or one that is no token, do not parse */
 	bool brackets;	    /* <...> was used */
 };
 
@@ -48,7 +49,7 @@ struct name_addr {
  */
 MUST_USE bool name_addr_parse(struct span value, struct name_addr *out, struct span *rest);
 
-/* Value of a header parameter (generic-param; quoted strings understood); false: absent. */
+/* Value of a header parameter (generic-param); a quoted string keeps its quotes, no '=' is an empty value.  False: absent. */
 MUST_USE bool value_param(struct span params, struct span name, struct span *value);
 
 struct cseq {

@@ -1,0 +1,80 @@
+/*
+ * chars - the character classes of SIP's grammar, and runs of them.
+ *
+ * Process: any.  May include: common/base.h, common/span.h.  Owns nothing.  Pure.
+ *
+ * One table for all parsers under sip/, so that no two of them can differ on
+ * what a token is.  RFC 3261 25.1, RFC 3966 3, RFC 2396 3.1.
+ */
+#ifndef COMMON_SIP_CHARS_H
+#define COMMON_SIP_CHARS_H
+
+#include "common/base.h"
+#include "common/span.h"
+
+enum char_class {
+	CHAR_ALPHA = 0x1,
+	CHAR_DIGIT = 0x2,
+	CHAR_HEX = 0x4,
+	CHAR_TOKEN = 0x8,
+	CHAR_USER = 0x10,	/* user part of a SIP URI, '%' not included */
+	CHAR_PASSWORD = 0x20,	/* likewise */
+	CHAR_PARAM = 0x40,	/* paramchar of a URI parameter, '%' not included */
+	CHAR_URI_HEADER = 0x80, /* hname and hvalue, '%' not included */
+	CHAR_HOST = 0x100,	/* letters, digits, '-' and '.' */
+	CHAR_WORD = 0x200,	/* word of a Call-ID */
+	CHAR_QUOTED = 0x400,	/* qdtext; bytes of UTF-8 included */
+	CHAR_ADDR = 0x800,	/* what an addr-spec without brackets may hold: printable, no blank , ; ? < > " */
+	CHAR_SCHEME = 0x1000,
+	CHAR_PHONE = 0x2000, /* phonedigit-hex: digits, hex letters, * # and visual separators */
+	CHAR_BLANK = 0x4000, /* SP, HTAB */
+	CHAR_ODD = 0x8000,   /* token characters other than letters, digits and '-' */
+};
+
+extern const uint16_t char_classes[256];
+
+static inline bool char_is(char c, unsigned classes)
+{
+	return char_classes[(unsigned char)c] & classes;
+}
+
+/* The first byte in [p, end) that is in none of the classes, or end. */
+static inline const char *chars_run(const char *p, const char *end, unsigned classes)
+{
+	while (p < end && char_is(*p, classes))
+		p++;
+	return p;
+}
+
+/* Likewise, '%' and two hex digits counting as one character of the class. */
+static inline const char *chars_run_escaped(const char *p, const char *end, unsigned classes)
+{
+	for (;;) {
+		p = chars_run(p, end, classes);
+		if (end - p < 3 || *p != '%' || !char_is(p[1], CHAR_HEX) || !char_is(p[2], CHAR_HEX))
+			return p;
+		p += 3;
+	}
+}
+
+static inline const char *chars_blanks(const char *p, const char *end)
+{
+	return chars_run(p, end, CHAR_BLANK);
+}
+
+static inline struct span chars_span(const char *from, const char *to)
+{
+	return span_of(from, (size_t)(to - from));
+}
+
+/*
+ * The first control byte (below 0x20 but not HTAB, or 0x7F) in [p, end), or
+ * end.  *high becomes true when a byte of 0x80 or more stands before it;
+ * it may also do so for one shortly behind.
+ */
+const char *chars_control(const char *p, const char *end, bool *high);
+
+/* The first CR or LF in [p, end), or end. */
+const char *chars_line_end(const char *p, const char *end);
+
+#endif

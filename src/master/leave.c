@@ -18,9 +18,9 @@ void leave_stop(struct master *m, int exit_code)
 	m->exit_code = exit_code;
 	m->deadline = clock_mono_ns() + STOP_TIME;
 	reload_abandon(m);
-	listeners_shutdown(&m->current.listeners);
 	for (size_t i = 0; i < m->child_count; i++)
 		child_tell(&m->children[i], CTL_STOP, 0, 0);
+	listeners_shutdown(&m->current.listeners);
 }
 
 void leave_drain(struct master *m)

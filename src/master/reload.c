@@ -26,12 +26,12 @@ static void end(struct master *m, bool ok, const char *text)
 	if (r->log_fd >= 0)
 		(void)close(r->log_fd); /* never used */
 	r->log_fd = -1;
-	loader_done(&r->loader);
 	for (size_t i = 0; i < m->child_count; i++)
 		m->children[i].reload = TOLD_NOTHING;
 	r->state = RELOAD_IDLE;
 	r->deadline = NEVER;
 	reload_report(m, ok, text);
+	loader_done(&r->loader); /* last: the text may be the loader's */
 }
 
 /* Nothing has changed. */

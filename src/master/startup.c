@@ -277,9 +277,10 @@ static void remove_control_socket(struct master *m)
 void startup_undo(struct master *m, int pid_fd)
 {
 	char *path = m->current.img ? generation_text(&m->current, m->current.img->h->process.pid_file) : NULL;
+	struct listeners none = { .count = 0 };
 
 	remove_control_socket(m);
-	listeners_shutdown(&m->current.listeners);
+	listeners_retire(&m->current.listeners, &none);
 	if (path)
 		pid_file_remove(path, pid_fd);
 	free(path);

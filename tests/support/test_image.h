@@ -196,6 +196,24 @@ static inline void test_image_strip(struct test_image *t)
 	t->img.strip = set;
 }
 
+/* One cluster of four containers, the last one drained. */
+static inline void test_image_cluster(struct test_image *t, struct image_header *h)
+{
+	static const char *const ids[] = { "10.0.0.5:5060;tcp", "10.0.0.6:5060;tcp", "10.0.0.7:5060;tcp", "10.0.0.8:5060;tcp" };
+	static const uint32_t weights[] = { 1, 2, 3, 0 };
+	struct image_cluster *c;
+	struct image_server *s;
+
+	h->clusters = (struct image_section){ test_image_room(t, sizeof(*c)), 1 };
+	c = (struct image_cluster *)(void *)(t->bytes + h->clusters.off);
+	c->name = test_image_str(t, "main");
+	c->servers = (struct image_section){ test_image_room(t, ARRAY_LEN(ids) * sizeof(*s)), ARRAY_LEN(ids) };
+	s = (struct image_server *)(void *)(t->bytes + c->servers.off);
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+		s[i] = (struct image_server){ .port = 5060, .protocol = PROTO_TCP, .weight = weights[i], .id = test_image_str(t, ids[i]) };
+	t->img.cluster = c;
+}
+
 /* The image; built at the first call. */
 static inline struct image *test_image(void)
 {
@@ -231,6 +249,7 @@ static inline struct image *test_image(void)
 	test_image_hosts(&t, h);
 	test_image_entries(&t, h, entries);
 	test_image_strip(&t);
+	test_image_cluster(&t, h);
 	return &t.img;
 }
 

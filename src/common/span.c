@@ -1,10 +1,39 @@
 #include "common/span.h"
 
+#define BYTES(c) (UINT64_C(0x0101010101010101) * (c))
+
+/* Bit 5 of each byte that is an ASCII letter. */
+static uint64_t case_bits(uint64_t x)
+{
+	uint64_t low = (x | BYTES(0x20)) & BYTES(0x7f);
+	uint64_t from_a = low + BYTES(0x80 - 'a');
+	uint64_t above_z = low + BYTES(0x7f - 'z');
+
+	return (from_a & ~above_z & ~x & BYTES(0x80)) >> 2;
+}
+
+static bool eight_ieq(const char *a, const char *b)
+{
+	uint64_t x, y;
+
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	return x == y || ((x ^ y) & ~case_bits(y)) == 0;
+}
+
 bool span_ieq(struct span a, struct span b)
 {
+	size_t i = 0;
+
 	if (a.len != b.len)
 		return false;
-	for (size_t i = 0; i < a.len; i++)
+	for (; a.len - i >= 8; i += 8)
+		if (!eight_ieq(a.p + i, b.p + i))
+			return false;
+	/* The rest once more with bytes before it, rather than one by one. */
+	if (a.len >= 8)
+		return i == a.len || eight_ieq(a.p + a.len - 8, b.p + b.len - 8);
+	for (; i < a.len; i++)
 		if (ascii_lower(a.p[i]) != ascii_lower(b.p[i]))
 			return false;
 	return true;

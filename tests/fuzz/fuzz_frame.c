@@ -10,7 +10,7 @@
 /* Fed one byte more at a time: the answer that is not "more", or "more" at the end. */
 static enum frame_status feed_slowly(struct span in, struct span *head, bool *folded)
 {
-	struct framer fr = { 0 };
+	struct framer fr = {0};
 	enum frame_status st = FRAME_MORE;
 
 	for (size_t n = 1; n <= in.len && st == FRAME_MORE; n++) {
@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct span in = span_of(data, size);
 
 	for (unsigned messages = 0; messages < 64; messages++) {
-		struct framer fr = { 0 };
+		struct framer fr = {0};
 		struct span head = SPAN_NONE, slow_head = SPAN_NONE;
 		bool folded;
 		enum frame_status st = frame_next(&fr, HEAD_MAX, in, &head);

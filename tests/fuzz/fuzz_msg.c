@@ -10,19 +10,19 @@
 #define FIELDS_MAX 256
 
 static const struct span identity_names[] = {
-	{ "p-asserted-identity", 19 },
-	{ "p-preferred-identity", 20 },
-	{ "remote-party-id", 15 },
+    {"p-asserted-identity", 19},
+    {"p-preferred-identity", 20},
+    {"remote-party-id", 15},
 };
-static const struct hdr_set identity = {
-	identity_names, ARRAY_LEN(identity_names), UINT64_C(1) << 19 | UINT64_C(1) << 20 | UINT64_C(1) << 15
-};
+static const struct hdr_set identity = {identity_names, ARRAY_LEN(identity_names),
+					UINT64_C(1) << 19 | UINT64_C(1) << 20 | UINT64_C(1) << 15};
 
 static void check_spans(const struct sip_msg *msg, const struct msg_fault *fault)
 {
-	const struct span parts[] = { msg->start_line, msg->method,  msg->request_uri_text, msg->request_uri.host,
-		msg->reason, msg->via.whole, msg->via_rest, msg->from.whole, msg->to.whole, msg->from_tag, msg->to_tag,
-		msg->call_id, msg->cseq.method };
+	const struct span parts[] = {msg->start_line, msg->method,    msg->request_uri_text, msg->request_uri.host,
+				     msg->reason,     msg->via.whole, msg->via_rest,	     msg->from.whole,
+				     msg->to.whole,   msg->from_tag,  msg->to_tag,	     msg->call_id,
+				     msg->cseq.method};
 
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
 		CHECK(check_within(parts[i], msg->head));
@@ -65,7 +65,7 @@ static void check_accepted(const struct sip_msg *msg)
 static size_t try_head(struct span head)
 {
 	static struct msg_header header[FIELDS_MAX];
-	static const struct msg_rules rules = { .body_max = 65536, .identity = &identity, .stream = true };
+	static const struct msg_rules rules = {.body_max = 65536, .identity = &identity, .stream = true};
 	struct sip_msg msg;
 	struct msg_fault fault;
 	char reason[128];
@@ -87,7 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* As it is, too: frame lets much less through than msg must stand. */
 	(void)try_head(in);
 	for (unsigned messages = 0; messages < 64 && skip < in.len; messages++) {
-		struct framer fr = { 0 };
+		struct framer fr = {0};
 		struct span head;
 		enum frame_status st;
 

@@ -73,7 +73,8 @@ static void check_vias(struct span rest)
 
 		if (!via_parse(value, &v, &rest))
 			return;
-		CHECK(check_within(v.whole, value) && check_within(v.sent_by, v.whole) && check_within(v.params, v.whole));
+		CHECK(check_within(v.whole, value) && check_within(v.sent_by, v.whole) &&
+		      check_within(v.params, v.whole));
 		CHECK(host_parse(v.host, &kind));
 		CHECK(value_param(v.params, SPAN("branch"), &branch) == (v.branch.p != NULL));
 	}

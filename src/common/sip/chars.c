@@ -1,9 +1,5 @@
 #include "common/sip/chars.h"
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
 #define ALPHA(c) (((c) >= 'A' && (c) <= 'Z') || ((c) >= 'a' && (c) <= 'z'))
 #define DIGIT(c) ((c) >= '0' && (c) <= '9')
 #define ALNUM(c) (ALPHA(c) || DIGIT(c))
@@ -38,7 +34,7 @@
 	(uint16_t)((ALPHA(c) ? CHAR_ALPHA : 0) | (DIGIT(c) ? CHAR_DIGIT : 0) | (HEX(c) ? CHAR_HEX : 0) |               \
 		   (TOKEN(c) ? CHAR_TOKEN : 0) | (USER(c) ? CHAR_USER : 0) | (PASSWORD(c) ? CHAR_PASSWORD : 0) |       \
 		   (PARAM(c) ? CHAR_PARAM : 0) | (URI_HEADER(c) ? CHAR_URI_HEADER : 0) |                               \
-		   (ALNUM(c) || (c) == '-' || (c) == '.' ? CHAR_HOST : 0) | (WORD(c) ? CHAR_WORD : 0) |                \
+		   (ALNUM(c) || (c) == '-' ? CHAR_LABEL : 0) | (WORD(c) ? CHAR_WORD : 0) |                             \
 		   (QUOTED(c) ? CHAR_QUOTED : 0) | (ADDR(c) ? CHAR_ADDR : 0) | (SCHEME(c) ? CHAR_SCHEME : 0) |         \
 		   (PHONE(c) ? CHAR_PHONE : 0) | ((c) == ' ' || (c) == '\t' ? CHAR_BLANK : 0) |                        \
 		   (ODD(c) ? CHAR_ODD : 0))
@@ -48,53 +44,68 @@
 
 const uint16_t char_classes[256] = {ROW64(0), ROW64(64), ROW64(128), ROW64(192)};
 
-static bool is_control(unsigned char c)
+#ifdef __SSE2__
+/* 16 bytes at p: their control bytes; *high collects those of 0x80 and more. */
+static inline uint64_t scan_16(const char *p, unsigned *high)
 {
-	return (c < 0x20 && c != '\t') || c == 0x7f;
-}
+	__m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+	__m128i low = _mm_cmplt_epi8(x, _mm_set1_epi8(0x20)); /* signed: bytes of 0x80 and more, too */
+	__m128i tab = _mm_cmpeq_epi8(x, _mm_set1_epi8('\t'));
+	__m128i del = _mm_cmpeq_epi8(x, _mm_set1_epi8(0x7f));
+	unsigned top = (unsigned)_mm_movemask_epi8(x);
 
-const char *chars_control(const char *p, const char *end, bool *high)
+	*high |= top;
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_andnot_si128(tab, low), del)) & ~top;
+}
+#endif
+
+/* A block of fewer than 64 bytes; where it can it looks again at bytes before the rest, rather than one by one. */
+static uint64_t scan_short(const struct chars_scan *scan, size_t n, unsigned *high)
 {
-	unsigned char any = 0;
+	uint64_t controls = 0;
+	size_t i = 0;
 
 #ifdef __SSE2__
-	const __m128i last = _mm_set1_epi8(0x1f), tab = _mm_set1_epi8('\t'), del = _mm_set1_epi8(0x7f);
-	unsigned top = 0;
-
-	for (; end - p >= 16; p += 16) {
-		__m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
-		__m128i low = _mm_cmpeq_epi8(_mm_min_epu8(x, last), x);
-		__m128i bad = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(x, tab), low), _mm_cmpeq_epi8(x, del));
-		unsigned mask = (unsigned)_mm_movemask_epi8(bad);
-
-		top |= (unsigned)_mm_movemask_epi8(x);
-		if (mask) {
-			*high |= top != 0;
-			return p + __builtin_ctz(mask);
-		}
-	}
-	*high |= top != 0;
+	for (; n - i >= 16; i += 16)
+		controls |= scan_16(scan->block + i, high) << i;
+	if (n >= 16)
+		return controls | scan_16(scan->block + n - 16, high) << (n - 16);
+	if (scan->block - scan->start >= 16)
+		return scan_16(scan->block + n - 16, high) >> (16 - n);
 #endif
-	for (; p < end && !is_control((unsigned char)*p); p++)
-		any |= (unsigned char)*p;
-	*high |= any >= 0x80;
-	return p;
+	for (; i < n; i++) {
+		unsigned char c = (unsigned char)scan->block[i];
+
+		controls |= (uint64_t)((c < 0x20 && c != '\t') || c == 0x7f) << i;
+		*high |= c & 0x80;
+	}
+	return controls;
 }
 
-const char *chars_line_end(const char *p, const char *end)
-{
 #ifdef __SSE2__
-	const __m128i cr = _mm_set1_epi8('\r'), lf = _mm_set1_epi8('\n');
-
-	for (; end - p >= 16; p += 16) {
-		__m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
-		unsigned mask = (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(x, cr), _mm_cmpeq_epi8(x, lf)));
-
-		if (mask)
-			return p + __builtin_ctz(mask);
-	}
+static inline uint64_t scan_64(const char *p, unsigned *high)
+{
+	return scan_16(p, high) | scan_16(p + 16, high) << 16 | scan_16(p + 32, high) << 32 |
+	       scan_16(p + 48, high) << 48;
+}
 #endif
-	while (p < end && *p != '\r' && *p != '\n')
-		p++;
-	return p;
+
+bool chars_scan_block(struct chars_scan *scan)
+{
+	size_t n = MIN((size_t)(scan->end - scan->next), (size_t)64);
+	unsigned high = 0;
+
+	if (n == 0)
+		return false;
+	scan->block = scan->next;
+	scan->next += n;
+#ifdef __SSE2__
+	if (n == 64)
+		scan->controls = scan_64(scan->block, &high);
+	else
+#endif
+		scan->controls = scan_short(scan, n, &high);
+	scan->block_high = high != 0;
+	scan->high |= scan->block_high;
+	return true;
 }

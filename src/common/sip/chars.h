@@ -9,6 +9,10 @@
 #ifndef COMMON_SIP_CHARS_H
 #define COMMON_SIP_CHARS_H
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "common/base.h"
 #include "common/span.h"
 
@@ -21,7 +25,7 @@ enum char_class {
 	CHAR_PASSWORD = 0x20,	/* likewise */
 	CHAR_PARAM = 0x40,	/* paramchar of a URI parameter, '%' not included */
 	CHAR_URI_HEADER = 0x80, /* hname and hvalue, '%' not included */
-	CHAR_HOST = 0x100,	/* letters, digits, '-' and '.' */
+	CHAR_LABEL = 0x100,	/* letters, digits and '-' */
 	CHAR_WORD = 0x200,	/* word of a Call-ID */
 	CHAR_QUOTED = 0x400,	/* qdtext; bytes of UTF-8 included */
 	CHAR_ADDR = 0x800,	/* what an addr-spec without brackets may hold: printable, no blank , ; ? < > " */
@@ -68,13 +72,56 @@ static inline struct span chars_span(const char *from, const char *to)
 }
 
 /*
- * The first control byte (below 0x20 but not HTAB, or 0x7F) in [p, end), or
- * end.  *high becomes true when a byte of 0x80 or more stands before it;
- * it may also do so for one shortly behind.
+ * A walk over the control bytes (below 0x20 but not HTAB, and 0x7F) of a text,
+ * 64 bytes of which are looked at together.
  */
-const char *chars_control(const char *p, const char *end, bool *high);
+struct chars_scan {
+	const char *block; /* those 64 bytes, or fewer at the end */
+	const char *next;  /* behind them */
+	const char *start, *end;
+	uint64_t controls; /* bit n: block[n] is one, and not yet told */
+	bool block_high;   /* the block, or a little before it, holds bytes of 0x80 or more */
+	bool high;	   /* it, or one since the caller set this back to block_high, does */
+};
 
-/* The first CR or LF in [p, end), or end. */
-const char *chars_line_end(const char *p, const char *end);
+static inline struct chars_scan chars_scan_of(const char *p, const char *end)
+{
+	return (struct chars_scan){.block = p, .next = p, .end = end};
+}
+
+/* Look at the next block; false at the end of the text. */
+MUST_USE bool chars_scan_block(struct chars_scan *scan);
+
+/* The next control byte, or the end. */
+static inline const char *chars_scan_control(struct chars_scan *scan)
+{
+	const char *hit;
+
+	while (scan->controls == 0)
+		if (!chars_scan_block(scan))
+			return scan->end;
+	hit = scan->block + __builtin_ctzll(scan->controls);
+	scan->controls &= scan->controls - 1;
+	return hit;
+}
+
+/* The first c in [p, end), or end; meant for one that is near. */
+static inline const char *chars_near(const char *p, const char *end, char c)
+{
+#ifdef __SSE2__
+	const __m128i want = _mm_set1_epi8(c);
+
+	for (; end - p >= 16; p += 16) {
+		__m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+		unsigned mask = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(x, want));
+
+		if (mask)
+			return p + __builtin_ctz(mask);
+	}
+#endif
+	while (p < end && *p != c)
+		p++;
+	return p;
+}
 
 #endif

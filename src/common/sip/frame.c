@@ -32,15 +32,18 @@ static enum frame_status between(struct span in, struct span *head)
 static enum frame_status find_end(struct framer *fr, struct span in, struct span *head)
 {
 	const char *end = in.p + in.len;
-	const char *p = in.p + fr->scanned;
+	struct chars_scan scan = chars_scan_of(in.p + fr->scanned, end);
 
 	for (;;) {
-		p = chars_line_end(p, end);
+		const char *p = chars_scan_control(&scan);
+
 		fr->scanned = (size_t)(p - in.p);
 		if (p == end)
 			return FRAME_MORE;
 		if (*p == '\n')
 			return FRAME_BAD_LINE;
+		if (*p != '\r')
+			continue;
 		if (end - p < 2)
 			return FRAME_MORE;
 		if (p[1] != '\n')
@@ -57,8 +60,17 @@ static enum frame_status find_end(struct framer *fr, struct span in, struct span
 			*head = span_of(in.p, (size_t)(p - in.p) + 4);
 			return FRAME_HEAD;
 		}
-		p += 2;
+		p = chars_scan_control(&scan); /* the LF of the pair */
 	}
+}
+
+/*
+ * A start line that is merely wrong costs one message, not the connection: it
+ * is for sip/msg to refuse.  What can't be text at all (TLS in TLS) ends here.
+ */
+static bool begins_text(char c)
+{
+	return (unsigned char)c < 0x7f && char_is(c, CHAR_QUOTED | CHAR_WORD);
 }
 
 enum frame_status frame_next(struct framer *fr, size_t head_max, struct span in, struct span *head)
@@ -70,7 +82,7 @@ enum frame_status frame_next(struct framer *fr, size_t head_max, struct span in,
 	if (fr->scanned == 0) {
 		if (in.p[0] == '\r' || in.p[0] == '\n')
 			return between(in, head);
-		if (!char_is(in.p[0], CHAR_TOKEN))
+		if (!begins_text(in.p[0]))
 			return FRAME_NOT_SIP;
 	}
 	st = find_end(fr, span_head(in, head_max), head);
@@ -97,8 +109,7 @@ size_t frame_unfold(struct span head, char *out)
 
 	memcpy(out, head.p, at);
 	while (at < head.len) {
-		const char *next = chars_line_end(head.p + at, head.p + head.len);
-		size_t plain = (size_t)(next - head.p) - at;
+		size_t plain = span_find(span_from(head, at), '\r');
 
 		memcpy(out + n, head.p + at, plain);
 		n += plain;

@@ -26,7 +26,7 @@ enum frame_status {
 	FRAME_CRLF,	 /* *head is one or more stray CRLF to be dropped; not a ping (RFC 3261 7.5) */
 	FRAME_PING,	 /* *head is CRLFCRLF between messages: answer CRLF (RFC 5626 4.4.1) */
 	FRAME_BAD_LINE,	 /* a bare CR or bare LF: framing is in doubt; answer 400, close */
-	FRAME_NOT_SIP,	 /* the first byte can begin no start line: answer 400, close */
+	FRAME_NOT_SIP,	 /* the first byte is no text (neither printable ASCII nor a blank): answer 400, close */
 	FRAME_TOO_BIG,	 /* head_max bytes and no end of the head: answer 400, close */
 };
 

@@ -34,11 +34,54 @@ static enum hdr_id compact_lookup(char c)
 	}
 }
 
-static bool is(struct span name, enum hdr_id id)
+/* The names once more, so that each compare below is one with constants. */
+#define HDR(id, name, compact, flags) static const char name_##id[] = name;
+#include "common/sip/hdr.def"
+#undef HDR
+
+/* n bytes at p, n a power of two. */
+static inline uint64_t load(const char *p, size_t n)
 {
-	return span_ieq(name, rows[id].name);
+	uint64_t x = 0;
+	uint32_t four;
+	uint16_t two;
+
+	if (n == 8) {
+		memcpy(&x, p, 8);
+		return x;
+	}
+	if (n == 4) {
+		memcpy(&four, p, 4);
+		return four;
+	}
+	memcpy(&two, p, 2);
+	return two;
 }
 
+/*
+ * Equal but for case.  Names in hdr.def are letters and '-' only, and of these
+ * just the letters have bit 6: where it is set bit 5 does not count.
+ */
+static inline bool same(const char *p, const char *name, size_t n)
+{
+	uint64_t x = load(p, n), want = load(name, n);
+
+	return ((x ^ want) & ~((want & UINT64_C(0x4040404040404040)) >> 1)) == 0;
+}
+
+/* n is the length of both, at least 2, and known when this is compiled: words that overlap cover it. */
+static inline __attribute__((always_inline)) bool is(const char *p, const char *name, size_t n)
+{
+	size_t word = n >= 8 ? 8 : n >= 4 ? 4 : 2;
+
+	if (n > 16 && !same(p + 8, name + 8, 8))
+		return false;
+	return same(p, name, word) && same(p + n - word, name + n - word, word);
+}
+
+#define IS(id) is(name.p, name_##id, sizeof(name_##id) - 1) ? HDR_##id
+
+/* clang-format off */
 /* Each row of hdr.def stands here under its length; the unit test asks for every one of them. */
 enum hdr_id hdr_lookup(struct span name)
 {
@@ -46,37 +89,30 @@ enum hdr_id hdr_lookup(struct span name)
 	case 1:
 		return char_is(name.p[0], CHAR_ALPHA) ? compact_lookup(name.p[0]) : HDR_OTHER;
 	case 2:
-		return is(name, HDR_TO) ? HDR_TO : HDR_OTHER;
+		return IS(TO) : HDR_OTHER;
 	case 3:
-		return is(name, HDR_VIA) ? HDR_VIA : HDR_OTHER;
+		return IS(VIA) : HDR_OTHER;
 	case 4:
-		return is(name, HDR_FROM) ? HDR_FROM : is(name, HDR_CSEQ) ? HDR_CSEQ : HDR_OTHER;
+		return IS(FROM) : IS(CSEQ) : HDR_OTHER;
 	case 5:
-		return is(name, HDR_ROUTE) ? HDR_ROUTE : HDR_OTHER;
+		return IS(ROUTE) : HDR_OTHER;
 	case 7:
-		return is(name, HDR_CALL_ID)   ? HDR_CALL_ID
-		       : is(name, HDR_CONTACT) ? HDR_CONTACT
-		       : is(name, HDR_PRIVACY) ? HDR_PRIVACY
-					       : HDR_OTHER;
+		return IS(CALL_ID) : IS(CONTACT) : IS(PRIVACY) : HDR_OTHER;
 	case 11:
-		return is(name, HDR_MAX_BREADTH) ? HDR_MAX_BREADTH : HDR_OTHER;
+		return IS(MAX_BREADTH) : HDR_OTHER;
 	case 12:
-		return is(name, HDR_MAX_FORWARDS)   ? HDR_MAX_FORWARDS
-		       : is(name, HDR_CONTENT_TYPE) ? HDR_CONTENT_TYPE
-		       : is(name, HDR_RECORD_ROUTE) ? HDR_RECORD_ROUTE
-						    : HDR_OTHER;
+		return IS(MAX_FORWARDS) : IS(CONTENT_TYPE) : IS(RECORD_ROUTE) : HDR_OTHER;
 	case 13:
-		return is(name, HDR_PROXY_REQUIRE) ? HDR_PROXY_REQUIRE : HDR_OTHER;
+		return IS(PROXY_REQUIRE) : HDR_OTHER;
 	case 14:
-		return is(name, HDR_CONTENT_LENGTH) ? HDR_CONTENT_LENGTH : HDR_OTHER;
+		return IS(CONTENT_LENGTH) : HDR_OTHER;
 	case 19:
-		return is(name, HDR_PROXY_AUTHORIZATION)   ? HDR_PROXY_AUTHORIZATION
-		       : is(name, HDR_P_ASSERTED_IDENTITY) ? HDR_P_ASSERTED_IDENTITY
-							   : HDR_OTHER;
+		return IS(PROXY_AUTHORIZATION) : IS(P_ASSERTED_IDENTITY) : HDR_OTHER;
 	default:
 		return HDR_OTHER;
 	}
 }
+/* clang-format on */
 
 struct span hdr_name(enum hdr_id id)
 {

@@ -8,7 +8,6 @@
 /* One line of the head, its CRLF not included. */
 struct line {
 	const char *p, *end;
-	bool high; /* perhaps holds bytes of 0x80 or more */
 };
 
 enum method method_lookup(struct span name)
@@ -161,33 +160,56 @@ static void take_header(struct msg_parser *ps, int index)
 	msg_check_value(ps, h);
 }
 
+/*
+ * The name of a header that hdr_lookup does not know as it stands before the
+ * colon: an unknown one, or one with blanks behind it.  False: it is none.
+ */
+static bool other_name(struct msg_parser *ps, const struct line *l, const char *colon, struct msg_header *h)
+{
+	const char *p = l->p;
+	unsigned seen = 0;
+
+	for (; p < colon && char_is(*p, CHAR_TOKEN); p++)
+		seen |= char_classes[(unsigned char)*p];
+	/* Blanks before the colon are legal, RFC 3261 7.3.1. */
+	if (p == l->p || colon == l->end || chars_blanks(p, colon) != colon)
+		return false;
+	h->name = chars_span(l->p, p);
+	h->id = p < colon ? hdr_lookup(h->name) : HDR_OTHER;
+	h->identity = hdr_set_has(ps->rules->identity, h->name);
+	if (seen & CHAR_ODD && h->id == HDR_OTHER && !h->identity)
+		check_odd_name(ps, h->name);
+	return true;
+}
+
+static struct span trimmed(const char *p, const char *end)
+{
+	p = chars_blanks(p, end);
+	while (end > p && char_is(end[-1], CHAR_BLANK))
+		end--;
+	return chars_span(p, end);
+}
+
 /* False: there is no room for another header. */
 static bool header_line(struct msg_parser *ps, const struct line *l)
 {
 	struct sip_msg *out = ps->out;
 	struct msg_header *h = &out->header[out->header_count];
-	const char *name_end = l->p, *colon;
-	unsigned seen = 0;
+	const char *colon = chars_near(l->p, l->end, ':');
 
 	if (out->header_count == ps->header_max) {
 		msg_note(ps, FAULT_TOO_MANY_FIELDS, HDR_OTHER, SPAN_NONE, l->p);
 		return false;
 	}
-	for (; name_end < l->end && char_is(*name_end, CHAR_TOKEN); name_end++)
-		seen |= char_classes[(unsigned char)*name_end];
-	/* Blanks before the colon are legal, RFC 3261 7.3.1. */
-	colon = chars_blanks(name_end, l->end);
-	if (name_end == l->p || colon == l->end || *colon != ':') {
+	h->name = chars_span(l->p, colon);
+	h->id = hdr_lookup(h->name);
+	h->identity = h->id == HDR_OTHER ? false : hdr_set_has(ps->rules->identity, h->name);
+	if (colon == l->end || (h->id == HDR_OTHER && !other_name(ps, l, colon, h))) {
 		bad_name(ps, l);
 		return true;
 	}
 	h->line = chars_span(l->p, l->end + 2);
-	h->name = chars_span(l->p, name_end);
-	h->value = span_trim(chars_span(colon + 1, l->end));
-	h->id = hdr_lookup(h->name);
-	h->identity = hdr_set_has(ps->rules->identity, h->name);
-	if (seen & CHAR_ODD && h->id == HDR_OTHER && !h->identity)
-		check_odd_name(ps, h->name);
+	h->value = trimmed(colon + 1, l->end);
 	take_header(ps, (int)out->header_count++);
 	return true;
 }
@@ -204,22 +226,23 @@ static void note_in_line(struct msg_parser *ps, enum fault code, const char *p, 
 }
 
 /*
- * The end of the line that begins at p; control bytes on the way are noted.
- * `end` is behind a CRLF, so that there is an end.  A bare CR or LF does not
- * end a line here: it is a fault that closes, and the line goes on.
+ * The CRLF that ends the line at p; other control bytes on the way are noted.
+ * The text ends with CRLF, so that there is one.  A bare CR or LF does not end
+ * a line here: it is a fault that closes, and the line goes on.
  */
-static const char *line_end(struct msg_parser *ps, const char *p, const char *end, bool *high)
+static const char *line_end(struct msg_parser *ps, struct chars_scan *scan, const char *p)
 {
-	for (const char *from = p;; p++) {
-		bool bare;
+	for (;;) {
+		const char *hit = chars_scan_control(scan);
+		bool bare = *hit == '\r' || *hit == '\n';
 
-		p = chars_control(p, end, high);
-		if (*p == '\r' && p[1] == '\n')
-			return p;
-		bare = *p == '\r' || *p == '\n';
+		if (*hit == '\r' && hit[1] == '\n') {
+			(void)chars_scan_control(scan); /* its LF */
+			return hit;
+		}
 		/* Asked first: a line may hold very many of them. */
 		if (ps->fault->code == FAULT_NONE || (bare && !fault_closes(ps->fault->code)))
-			note_in_line(ps, bare ? FAULT_BARE_LINE_END : FAULT_CONTROL_BYTE, from, p);
+			note_in_line(ps, bare ? FAULT_BARE_LINE_END : FAULT_CONTROL_BYTE, p, hit);
 	}
 }
 
@@ -228,11 +251,13 @@ static void parse_lines(struct msg_parser *ps)
 	struct span head = ps->out->head;
 	const char *end = head.p + head.len - 2; /* where the empty line begins */
 	const char *p = head.p;
+	struct chars_scan scan = chars_scan_of(p, end);
 
 	while (p < end) {
 		struct line l = {.p = p};
 
-		l.end = line_end(ps, p, end, &l.high);
+		scan.high = scan.block_high;
+		l.end = line_end(ps, &scan, p);
 		if (l.end == p) { /* an empty line before the last: frame would not have cut here */
 			msg_note(ps, FAULT_NOT_SIP, HDR_OTHER, SPAN_NONE, p);
 			return;
@@ -242,7 +267,7 @@ static void parse_lines(struct msg_parser *ps)
 		else if (!header_line(ps, &l))
 			return;
 		/* A line break to some readers, and what they would take for a header behind it? */
-		if (l.high && hdr_hidden(ps->rules->identity, chars_span(p, l.end)))
+		if (scan.high && hdr_hidden(ps->rules->identity, chars_span(p, l.end)))
 			note_in_line(ps, FAULT_HIDDEN_HEADER, p, l.end);
 		p = l.end + 2;
 	}

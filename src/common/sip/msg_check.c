@@ -23,19 +23,17 @@ static void check_via(struct msg_parser *ps, const struct msg_header *h)
 {
 	struct sip_msg *out = ps->out;
 	struct span rest = h->value;
-	struct via via;
+	struct via other;
 	bool top = out->first[HDR_VIA] == (int)(h - out->header);
 
 	while (rest.p) {
-		if (!via_parse(rest, &via, &rest)) {
+		if (!via_parse(rest, top ? &out->via : &other, &rest)) {
 			bad_value(ps, h);
 			return;
 		}
-		if (top) {
-			out->via = via;
+		if (top)
 			out->via_rest = rest;
-			top = false;
-		}
+		top = false;
 	}
 }
 
@@ -55,15 +53,16 @@ static void check_route(struct msg_parser *ps, const struct msg_header *h)
 
 static void check_party(struct msg_parser *ps, const struct msg_header *h, struct name_addr *party, struct span *tag)
 {
-	struct name_addr one;
 	struct span rest;
 
-	if (!name_addr_parse(h->value, &one, &rest) || rest.p) {
+	if (!name_addr_parse(h->value, party, &rest)) {
 		bad_value(ps, h);
-		return;
+	} else if (rest.p) { /* one address, no list */
+		*party = (struct name_addr){.brackets = false};
+		bad_value(ps, h);
+	} else {
+		*tag = party->tag;
 	}
-	*party = one;
-	*tag = one.tag;
 }
 
 /* RFC 3261 25.1: word [ "@" word ]. */

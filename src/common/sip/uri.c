@@ -4,17 +4,21 @@
 #include "common/sip/uri.h"
 
 /* RFC 3261 25.1: four numbers of one to three digits; more than 255 is no address. */
-static bool ipv4_parse(struct span text, unsigned char out[static 4])
+static bool ipv4_parse(const char *p, const char *end, unsigned char out[static 4])
 {
-	struct span rest = text, part;
-	uint64_t n;
-
 	for (unsigned i = 0; i < 4; i++) {
-		if (!span_cut(&rest, '.', &part) || part.len > 3 || !span_u64(part, 255, &n))
+		const char *from;
+		unsigned n = 0;
+
+		if (i > 0 && (p == end || *p++ != '.'))
+			return false;
+		for (from = p; p < end && p - from < 3 && char_is(*p, CHAR_DIGIT); p++)
+			n = n * 10 + (unsigned)(*p - '0');
+		if (p == from || n > 255)
 			return false;
 		out[i] = (unsigned char)n;
 	}
-	return rest.p == NULL;
+	return p == end;
 }
 
 /* Text without brackets. */
@@ -31,51 +35,52 @@ static bool ipv6_parse(struct span text, struct in6_addr *out)
 
 /*
  * RFC 3261 25.1: labels of letters, digits and '-' that begin and end with a
- * letter or digit, the last one beginning with a letter; one dot may follow.
+ * letter or digit, the last one beginning with a letter, and one dot may
+ * follow; or an IPv4 address.
  */
-static bool hostname_valid(const char *p, const char *end)
+static const char *name_end(const char *p, const char *end, enum host_kind *kind)
 {
-	const char *label = p;
+	const char *from = p, *last = p;
+	unsigned char v4[4];
 
-	for (;; p++) {
-		if (p < end && *p != '.') {
-			if (!char_is(*p, CHAR_HOST))
-				return false;
-			continue;
-		}
+	for (;;) {
+		const char *label = p;
+
+		p = chars_run(p, end, CHAR_LABEL);
+		if (p == label && label > from)
+			break;
 		if (p == label || *label == '-' || p[-1] == '-')
-			return false;
-		if (end - p <= 1)
-			return char_is(*label, CHAR_ALPHA);
-		label = p + 1;
+			return NULL;
+		last = label;
+		if (p == end || *p != '.')
+			break;
+		p++;
 	}
+	*kind = char_is(*last, CHAR_ALPHA) ? HOST_NAME : HOST_IPV4;
+	return *kind == HOST_NAME || ipv4_parse(from, p, v4) ? p : NULL;
 }
 
-static bool bracketed(struct span text)
+const char *host_end(const char *p, const char *end, enum host_kind *kind)
 {
-	return text.len > 2 && text.p[0] == '[' && text.p[text.len - 1] == ']';
-}
+	struct in6_addr v6;
+	const char *close;
 
-static struct span without_brackets(struct span text)
-{
-	return span_of(text.p + 1, text.len - 2);
+	if (p == end || *p != '[')
+		return name_end(p, end, kind);
+	close = memchr(p, ']', (size_t)(end - p));
+	if (close == NULL || !ipv6_parse(chars_span(p + 1, close), &v6))
+		return NULL;
+	*kind = HOST_IPV6;
+	return close + 1;
 }
 
 bool host_parse(struct span text, enum host_kind *kind)
 {
-	struct in6_addr v6;
-	unsigned char v4[4];
+	enum host_kind got;
 
-	if (text.len == 0)
+	if (host_end(text.p, text.p + text.len, &got) != text.p + text.len || text.len == 0)
 		return false;
-	if (hostname_valid(text.p, text.p + text.len))
-		*kind = HOST_NAME;
-	else if (ipv4_parse(text, v4))
-		*kind = HOST_IPV4;
-	else if (bracketed(text) && ipv6_parse(without_brackets(text), &v6))
-		*kind = HOST_IPV6;
-	else
-		return false;
+	*kind = got;
 	return true;
 }
 
@@ -95,9 +100,9 @@ size_t host_canon(struct span host, char out[static HOST_MAX])
 	if (!host_parse(host, &kind))
 		return 0;
 	if (kind == HOST_IPV4)
-		return ipv4_parse(host, v4) ? canon_address(AF_INET, v4, out) : 0;
+		return ipv4_parse(host.p, host.p + host.len, v4) ? canon_address(AF_INET, v4, out) : 0;
 	if (kind == HOST_IPV6) {
-		if (!ipv6_parse(without_brackets(host), &v6))
+		if (!ipv6_parse(span_of(host.p + 1, host.len - 2), &v6))
 			return 0;
 		if (IN6_IS_ADDR_V4MAPPED(&v6))
 			return canon_address(AF_INET, v6.s6_addr + 12, out);
@@ -167,16 +172,10 @@ static const char *hostport(const char *p, const char *end, struct sip_uri *u)
 	const char *host = p;
 	uint64_t port;
 
-	if (p < end && *p == '[') {
-		const char *close = memchr(p, ']', (size_t)(end - p));
-
-		p = close ? close + 1 : end;
-	} else {
-		p = chars_run(p, end, CHAR_HOST);
-	}
-	u->host = chars_span(host, p);
-	if (!host_parse(u->host, &u->host_kind))
+	p = host_end(host, end, &u->host_kind);
+	if (p == NULL)
 		return NULL;
+	u->host = chars_span(host, p);
 	if (p < end && *p == ':') {
 		const char *digits = p + 1;
 
@@ -259,11 +258,11 @@ static bool other_parse(const char *p, const char *end)
 
 static enum uri_scheme scheme_of(struct span text)
 {
-	if (span_ieq(text, SPAN("sip")))
+	if (text.len == 3 && span_ieq(text, SPAN("sip")))
 		return URI_SIP;
-	if (span_ieq(text, SPAN("sips")))
+	if (text.len == 4 && span_ieq(text, SPAN("sips")))
 		return URI_SIPS;
-	if (span_ieq(text, SPAN("tel")))
+	if (text.len == 3 && span_ieq(text, SPAN("tel")))
 		return URI_TEL;
 	return URI_OTHER;
 }

@@ -58,6 +58,9 @@ MUST_USE bool uri_param(struct span params, struct span name, struct span *value
 /* Does the text parse as a host (RFC 3261 25.1)?  IPv6 with brackets. */
 MUST_USE bool host_parse(struct span text, enum host_kind *kind);
 
+/* The byte behind the host that begins at p (the longest one), or NULL: no host stands there. */
+const char *host_end(const char *p, const char *end, enum host_kind *kind);
+
 /*
  * One spelling per host, for comparing: lower case, no trailing dot, IPv4
  * without leading zeros, IPv6 without brackets as RFC 5952 writes it, an

@@ -32,24 +32,16 @@ struct param {
 	struct span name, value;
 };
 
-/* An IPv6 address with its brackets. */
-static const char *ipv6_end(const char *p, const char *end)
-{
-	const char *close = memchr(p, ']', (size_t)(end - p));
-	enum host_kind kind;
-
-	return close && host_parse(chars_span(p, close + 1), &kind) ? close + 1 : NULL;
-}
-
 /* gen-value: token / host / quoted-string; received may be an IPv6 address without brackets (RFC 3261 25.1). */
 static const char *param_value_end(const char *p, const char *end, struct span name)
 {
 	const char *from = p;
+	enum host_kind kind;
 
 	if (p < end && *p == '"')
 		return quoted_end(p, end);
 	if (p < end && *p == '[')
-		return ipv6_end(p, end);
+		return host_end(p, end, &kind);
 	p = chars_run(p, end, CHAR_TOKEN);
 	if (p < end && *p == ':' && span_ieq(name, SPAN("received")))
 		while (p < end && (char_is(*p, CHAR_HEX) || *p == ':' || *p == '.'))
@@ -118,9 +110,10 @@ static bool take_once(bool *seen)
 	return !again;
 }
 
+/* Is what param_parse took for a value a token, neither quoted nor an IPv6 address? */
 static bool plain_token(struct span value)
 {
-	return value.p && token_valid(value);
+	return value.p && char_is(value.p[0], CHAR_TOKEN);
 }
 
 /* The parameters sipward reads or writes stand at most once (RFC 3261 7.3.1); branch is a token (20.42). */
@@ -172,12 +165,10 @@ static const char *sent_by(const char *p, const char *end, struct via *v)
 	enum host_kind kind;
 	uint64_t port;
 
-	p = p < end && *p == '[' ? ipv6_end(p, end) : chars_run(p, end, CHAR_HOST);
+	p = host_end(p, end, &kind);
 	if (p == NULL)
 		return NULL;
 	v->host = chars_span(from, p);
-	if (*from != '[' && !host_parse(v->host, &kind))
-		return NULL;
 	colon = chars_blanks(p, end);
 	if (colon < end && *colon == ':') {
 		const char *digits = chars_blanks(colon + 1, end);

@@ -17,6 +17,8 @@
 #include "master/reload.h"
 #include "master/supervise.h"
 
+#define MESSAGES 512 /* of one child in one turn: more than its channel holds, so that it cannot keep us from the others */
+
 enum { POLL_SIGNALS, POLL_LOADER, POLL_CHILDREN };
 
 /* ---- start-up: it has failed as soon as one child has ---- */
@@ -92,12 +94,12 @@ static void hear(struct master *m, struct child *c)
 	static struct ctl_msg msg; /* large */
 	int rc = c->control_fd < 0 ? 0 : 1;
 
-	while (rc > 0) {
+	for (int i = 0; rc > 0 && i < MESSAGES; i++) {
 		rc = ctl_recv(c->control_fd, CTL_FROM, &msg);
 		if (rc > 0)
 			on_message(m, c, &msg);
 	}
-	if (rc == 0)
+	if (rc >= 0)
 		return;
 	/* Its channel has ended, or it says what none of ours says: it is not to go on. */
 	if (rc != -EPIPE)

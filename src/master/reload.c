@@ -65,6 +65,7 @@ static void finish_if_committed(struct master *m)
 	for (size_t i = 0; i < m->child_count; i++)
 		if (m->children[i].reload == TOLD_COMMIT)
 			return;
+	reload_listeners(&m->current.listeners);
 	listeners_retire(&r->next.listeners, &m->current.listeners);
 	generation_done(&r->next);
 	(void)snprintf(text, sizeof(text), "generation %llu is in use", (unsigned long long)m->current.number);

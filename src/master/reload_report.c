@@ -27,6 +27,15 @@ void reload_complaints(const char *path, const struct loader *l)
 	}
 }
 
+void reload_listeners(const struct listeners *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (l->listener[i].fresh)
+			log_text(EVENT_LISTENING, "%s %s:%u",
+			    l->listener[i].side == SIDE_EXTERNAL ? "external" : "internal", l->listener[i].host,
+			    l->listener[i].bound);
+}
+
 void reload_result(struct child *asker, uint64_t ticket, bool ok, const char *text)
 {
 	static struct ctl_msg msg; /* large */

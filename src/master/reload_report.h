@@ -16,6 +16,9 @@ void reload_complaints(const char *path, const struct loader *l);
 /* It has ended; `text` may have several lines. */
 void reload_report(struct master *m, bool ok, const char *text);
 
+/* One log line for each listener that is new. */
+void reload_listeners(const struct listeners *l);
+
 /* CTL_RESULT for one ticket. */
 void reload_result(struct child *asker, uint64_t ticket, bool ok, const char *text);
 

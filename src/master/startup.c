@@ -14,13 +14,15 @@
 #include "common/log.h"
 #include "master/arguments.h"
 #include "master/log_open.h"
+#include "master/reload_report.h"
 #include "master/restart_only.h"
-#include "master/supervise.h"
 
 #define FILES_RESERVE 256	      /* of a worker's open files: ring, log, control, files of libraries */
 #define ROWS_MAX 1000000	      /* the largest limits.connections */
 #define ROWS_MIN 64
 #define PIPE_SIZE (1 << 20)	      /* log lines that may wait for the admin */
+#define BIND_TRIES 10		      /* for a port that is in use */
+#define BIND_PAUSE 100		      /* ms between them */
 #define START_TIME (60 * NSEC_PER_SEC) /* for all children to be running */
 
 static void say(const char *fmt, ...) PRINTF_LIKE(1, 2);
@@ -214,14 +216,19 @@ int startup_listeners(struct master *m)
 	struct listeners none = { .workers = m->workers };
 	struct listeners *l = &m->current.listeners;
 	char why[512];
+	int rc;
 
-	if (listeners_prepare(m->current.img, &none, m->workers, l, why) != 0 || listeners_listen(l, why) != 0) {
+	/* The rings of workers that were killed a moment ago hold their sockets until the kernel has cleaned up. */
+	for (int i = 0; (rc = listeners_prepare(m->current.img, &none, m->workers, l, why)) == -EADDRINUSE; i++) {
+		if (i == BIND_TRIES)
+			break;
+		(void)poll(NULL, 0, BIND_PAUSE); /* a sleep */
+	}
+	if (rc != 0 || listeners_listen(l, why) != 0) {
 		say("%s", why);
 		return EXIT_FAILURE;
 	}
-	for (size_t i = 0; i < l->count; i++)
-		log_text(EVENT_LISTENING, "%s %s:%u", l->listener[i].side == SIDE_EXTERNAL ? "external" : "internal",
-		    l->listener[i].host, l->listener[i].bound);
+	reload_listeners(l);
 	listeners_retire(&none, l); /* there was nothing before: they are no longer fresh */
 	return 0;
 }

@@ -95,7 +95,7 @@ static void log_death(const struct master *m, const struct child *c, pid_t pid, 
 	enum log_event event = child_is_worker(c) ? EVENT_WORKER_DIED : EVENT_PROCESS_DIED;
 	const char *sep = c->refusal[0] ? ": " : "";
 
-	if (leaving(m))
+	if (m->phase == PHASE_STOPPING || (m->phase == PHASE_DRAINING && WIFEXITED(status) && WEXITSTATUS(status) == 0))
 		return; /* it was told to */
 	if (WIFSIGNALED(status))
 		log_text(event, "%s, pid %ld, was ended by signal %d (%s)%s%s", child_name(c), (long)pid,

@@ -56,17 +56,16 @@ void keys_add(struct keys_writer *k, enum keys_kind kind, uint32_t profile, cons
 
 static void read_setting(struct config *c, const struct config_node *root, const struct setting_row *row)
 {
-	struct span rest = span_str(row->key), head;
+	const char *dot = strchr(row->key, '.');
 	struct config_node section = *root, m;
-	char key[64];
+	const char *key = row->key;
+	char name[32];
 	double v;
 
-	head = span_head(rest, span_find(rest, '.'));
-	snprintf(key, sizeof(key), "%.*s", SPAN_FMT(head));
-	rest = span_from(rest, head.len + 1);
-	if (rest.len) {
-		section = config_get(root, key, TYPE_OBJECT);
-		snprintf(key, sizeof(key), "%.*s", SPAN_FMT(rest));
+	if (dot) {
+		snprintf(name, sizeof(name), "%.*s", (int)(dot - key), key);
+		section = config_get(root, name, TYPE_OBJECT);
+		key = dot + 1;
 	}
 	m = config_get(&section, key, row->type == SETTING_SECONDS ? TYPE_NUMBER : TYPE_INTEGER);
 	if (!m.value)

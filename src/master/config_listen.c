@@ -215,7 +215,7 @@ static void check_twins(const struct config_node *list)
 	for (size_t i = 0; i < json_array_size(list->value); i++)
 		for (size_t j = 0; j < i; j++) {
 			struct config_node a = config_at(list, i), b = config_at(list, j);
-			int64_t port = config_integer(&a, "port", 0, 65535, 0);
+			int64_t port = json_integer_value(json_object_get(a.value, "port"));
 
 			if (port && port == json_integer_value(json_object_get(b.value, "port")) &&
 			    span_eq(config_text(&a, "host", "?"), config_text(&b, "host", "!")))

@@ -84,7 +84,7 @@ class Pki:
         work = self.dir / f"db-{name}"
         work.mkdir()
         (work / "index.txt").touch()
-        (work / "serial").write_text("4D2\n")
+        (work / "serial").write_text("04D2\n")
         conf.write_text(f"[ca]\ndefault_ca=d\n[d]\ndatabase={work}/index.txt\nserial={work}/serial\nnew_certs_dir={work}\n"
                         "default_md=sha256\npolicy=p\nunique_subject=no\n[p]\ncountryName=optional\norganizationName=optional\ncommonName=optional\n")
         self.path(name + ".csr").write_bytes(csr)

@@ -133,11 +133,14 @@ size_t reply_via(const struct via *via, struct span source, uint16_t port, char 
 static bool harmless(const struct reply *reply, struct span value)
 {
 	static const struct hdr_set none = { .count = 0 };
-	bool high = false;
 
-	if (chars_control(value.p, value.p + value.len, &high) != value.p + value.len)
-		return false;
-	return !high || !hdr_hidden(reply->identity ? reply->identity : &none, value);
+	for (size_t i = 0; i < value.len; i++) {
+		unsigned char c = (unsigned char)value.p[i];
+
+		if ((c < 0x20 && c != '\t') || c == 0x7f)
+			return false;
+	}
+	return !hdr_hidden(reply->identity ? reply->identity : &none, value);
 }
 
 static void put_via(struct put *o, const struct sip_msg *request, const struct reply *reply, size_t index)

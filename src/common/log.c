@@ -40,7 +40,8 @@ void log_setup(int fd, const char *who, bool json, enum log_level level)
 	sink.fd = fd;
 	sink.json = json;
 	sink.level = level;
-	snprintf(sink.who, sizeof(sink.who), "%s", who);
+	if (who)
+		snprintf(sink.who, sizeof(sink.who), "%s", who);
 }
 
 bool log_level_parse(struct span text, enum log_level *out)

@@ -53,7 +53,8 @@ struct log_line {
 
 /*
  * Where lines go and how: `fd` is not owned; `who` ("master", "worker 0")
- * stands in each line.  `json`: JSON lines.  May be called again after a reload.
+ * stands in each line; NULL keeps what it was.  `json`: JSON lines.  May be
+ * called again after a reload.
  */
 void log_setup(int fd, const char *who, bool json, enum log_level level);
 

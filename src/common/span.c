@@ -12,28 +12,43 @@ static uint64_t case_bits(uint64_t x)
 	return (from_a & ~above_z & ~x & BYTES(0x80)) >> 2;
 }
 
-static bool eight_ieq(const char *a, const char *b)
+static bool words_ieq(uint64_t x, uint64_t y)
 {
-	uint64_t x, y;
-
-	memcpy(&x, a, sizeof(x));
-	memcpy(&y, b, sizeof(y));
 	return x == y || ((x ^ y) & ~case_bits(y)) == 0;
+}
+
+static uint64_t load_8(const char *p)
+{
+	uint64_t x;
+
+	memcpy(&x, p, sizeof(x));
+	return x;
+}
+
+/* Four to eight bytes: the first four and the last four, which may overlap. */
+static uint64_t load_4_to_8(const char *p, size_t len)
+{
+	uint32_t first, last;
+
+	memcpy(&first, p, sizeof(first));
+	memcpy(&last, p + len - sizeof(last), sizeof(last));
+	return first | (uint64_t)last << 32;
 }
 
 bool span_ieq(struct span a, struct span b)
 {
-	size_t i = 0;
-
 	if (a.len != b.len)
 		return false;
-	for (; a.len - i >= 8; i += 8)
-		if (!eight_ieq(a.p + i, b.p + i))
-			return false;
-	/* The rest once more with bytes before it, rather than one by one. */
-	if (a.len >= 8)
-		return i == a.len || eight_ieq(a.p + a.len - 8, b.p + b.len - 8);
-	for (; i < a.len; i++)
+	if (a.len >= 8) {
+		for (size_t i = 0; a.len - i > 8; i += 8)
+			if (!words_ieq(load_8(a.p + i), load_8(b.p + i)))
+				return false;
+		/* The rest once more with bytes before it, rather than one by one. */
+		return words_ieq(load_8(a.p + a.len - 8), load_8(b.p + b.len - 8));
+	}
+	if (a.len >= 4)
+		return words_ieq(load_4_to_8(a.p, a.len), load_4_to_8(b.p, b.len));
+	for (size_t i = 0; i < a.len; i++)
 		if (ascii_lower(a.p[i]) != ascii_lower(b.p[i]))
 			return false;
 	return true;

@@ -75,7 +75,7 @@ static int resolve(const struct listener *l, union address *out, socklen_t *len,
 	rc = getaddrinfo(host, "0", &hints, &found);
 	if (rc != 0) {
 		explain(why, l, gai_strerror(rc));
-		return -1;
+		return -EADDRNOTAVAIL;
 	}
 	*len = MIN(found->ai_addrlen, (socklen_t)sizeof(*out));
 	memcpy(out, found->ai_addr, *len);
@@ -153,14 +153,15 @@ static int bind_all(struct listener *l, uint32_t workers, const struct listeners
 {
 	union address a = { .storage = { 0 } };
 	socklen_t len;
-	int rc = 0;
+	int rc;
 
-	if (resolve(l, &a, &len, why) != 0)
-		return -1;
+	rc = resolve(l, &a, &len, why);
+	if (rc != 0)
+		return rc;
 	l->fds = malloc(workers * sizeof(*l->fds));
 	if (!l->fds) {
 		explain(why, l, strerror(ENOMEM));
-		return -1;
+		return -ENOMEM;
 	}
 	for (uint32_t w = 0; w < workers; w++)
 		l->fds[w] = -1;
@@ -179,7 +180,7 @@ static int bind_all(struct listener *l, uint32_t workers, const struct listeners
 	}
 	if (rc != 0)
 		explain(why, l, strerror(-rc));
-	return rc == 0 ? 0 : -1;
+	return rc;
 }
 
 /* ---- generations ---- */
@@ -191,7 +192,7 @@ static int read_image(const struct image *img, struct listeners *out, char why[s
 	out->listener = calloc(out->count ? out->count : 1, sizeof(*out->listener));
 	if (!out->listener) {
 		(void)snprintf(why, 512, "%s", strerror(ENOMEM));
-		return -1;
+		return -ENOMEM;
 	}
 	for (size_t i = 0; i < out->count; i++) {
 		struct listener *l = &out->listener[i];
@@ -203,7 +204,7 @@ static int read_image(const struct image *img, struct listeners *out, char why[s
 		l->protocol = img->listener[i].protocol;
 		if (l->protocol == PROTO_UDP) {
 			explain(why, l, "UDP listeners are not supported yet");
-			return -1;
+			return -EPROTONOSUPPORT;
 		}
 	}
 	return 0;
@@ -221,12 +222,12 @@ int listeners_prepare(const struct image *img, const struct listeners *old, uint
 		twice = listeners_twice(l.listener, l.count);
 		if (twice < l.count) {
 			explain(why, &l.listener[twice], "another listener has the same host and port");
-			rc = -1;
+			rc = -EINVAL;
 		}
 		match = calloc(l.count ? l.count : 1, sizeof(*match));
 		if (!match) {
 			(void)snprintf(why, 512, "%s", strerror(ENOMEM));
-			rc = -1;
+			rc = -ENOMEM;
 		}
 	}
 	if (rc == 0)

@@ -55,7 +55,7 @@ size_t listeners_twice(const struct listener *l, size_t count);
 
 /*
  * The listeners of an image: those of `old` go on, new ones are bound.
- * 0, or -1 with the reason in why; nothing is left behind then.
+ * 0, or -errno with the reason in why; nothing is left behind then.
  */
 MUST_USE int listeners_prepare(const struct image *img, const struct listeners *old, uint32_t workers,
     struct listeners *out, char why[static 512]);

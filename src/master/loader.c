@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/confine.h"
 #include "master/proctitle.h"
 
 #define CHUNK 16384
@@ -85,6 +86,8 @@ NORETURN static void load_and_tell(int fd, const char *path, uint64_t generation
 	bool good;
 
 	if (!c || !out)
+		_exit(1);
+	if (confine(CONFINE_LOADER) != 0)
 		_exit(1);
 	good = load_configuration(path, generation, secrets, c, &result) == 0;
 	complaints_print(c, out);

@@ -42,7 +42,7 @@ static int entry_new(const struct ctl_msg *msg, struct outbox_entry **out)
 
 int outbox_send(struct outbox *o, int fd, const struct ctl_msg *msg)
 {
-	struct outbox_entry *e;
+	struct outbox_entry *e = NULL;
 	int rc = o->first ? -EAGAIN : ctl_send(fd, msg);
 
 	if (rc != -EAGAIN)

@@ -371,7 +371,7 @@ bool pki_check_list(enum pki_list kind, const char *list, const struct pki_file 
 	else if (ssl && kind == PKI_CIPHERSUITES)
 		ok = SSL_CTX_set_ciphersuites(ssl, list);
 	else if (ssl)
-		ok = SSL_CTX_set1_groups_list(ssl, list);
+		ok = SSL_CTX_set1_groups_list(ssl, (void *)(uintptr_t)list); /* only read there */
 	SSL_CTX_free(ssl);
 	if (!ok)
 		complain(c, where->config_file, where->line, where->pointer, "\"%s\" is not what OpenSSL takes: %s", list,

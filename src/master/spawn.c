@@ -101,12 +101,9 @@ NORETURN static void run(struct master *m, const struct child *c, const struct h
 
 	if (!why)
 		c->process->entry(h);
-	else {
-		msg = (struct ctl_msg){ .id = CTL_REFUSED, .text_len = (uint32_t)strlen(why) };
-		memcpy(msg.text, why, strlen(why));
-		(void)ctl_send(h->control_fd, &msg); /* the exit code says it too */
-	}
-	_exit(1);
+	msg = (struct ctl_msg){ .id = CTL_REFUSED };
+	msg.text_len = (uint32_t)snprintf(msg.text, sizeof(msg.text), "%s", why ? why : "its entry point returned");
+	_exit(ctl_send(h->control_fd, &msg) == 0 ? 1 : 2);
 }
 
 /* ---- in the master ---- */

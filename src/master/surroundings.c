@@ -198,9 +198,6 @@ bool run_as_find(const char *user, struct run_as *out, char why[static 512])
 		pw = getpwnam("nobody");
 		(void)snprintf(out->warning, sizeof(out->warning),
 		    "started as root without \"user\": workers run as nobody");
-	} else if (!user[0]) {
-		(void)snprintf(out->warning, sizeof(out->warning),
-		    "started as root without \"user\": workers run as sipward");
 	}
 	if (!pw) {
 		(void)snprintf(why, 512, "started as root without \"user\", and there is neither a user sipward nor nobody");

@@ -17,6 +17,7 @@ static void send_answer(struct worker *w, struct conn *c, const struct sip_msg *
 		.extra = extra,
 		.received = span_of(c->addr_text, c->addr_text_len),
 		.rport = c->port,
+		.identity = &w->img->strip,
 		.tag = siphash(&w->keys.branch, msg->call_id.p, msg->call_id.len),
 	};
 	size_t len = reply_build(msg, &reply, w->answer, ANSWER_MAX);

@@ -200,13 +200,15 @@ static const char *list_text(const struct image *img, struct image_str s, const 
 
 static const char *set_lists(SSL_CTX *ssl, const struct image *img, const struct image_tls *tls)
 {
+	const char *groups;
 	char text[4096];
 
 	if (!SSL_CTX_set_cipher_list(ssl, list_text(img, tls->ciphers, CIPHERS, text)))
 		return "ciphers: none that the library takes";
 	if (!SSL_CTX_set_ciphersuites(ssl, list_text(img, tls->ciphersuites, CIPHERSUITES, text)))
 		return "ciphersuites: not what the library takes";
-	if (!SSL_CTX_set1_groups_list(ssl, list_text(img, tls->groups, GROUPS, text)))
+	groups = list_text(img, tls->groups, GROUPS, text);
+	if (!SSL_CTX_set1_groups_list(ssl, (void *)(uintptr_t)groups)) /* only read there */
 		return "groups: not what the library takes";
 	return NULL;
 }
@@ -357,6 +359,7 @@ int tls_contexts_step(struct tls_contexts *set, char why[static 256])
 		built = true;
 	}
 	/* Borrowed until here. */
+	set->img = NULL;
 	set->keys = NULL;
 	set->old = NULL;
 	return 0;

@@ -22,7 +22,11 @@
 #include "common/image.h"
 #include "common/peer.h"
 
-#define TLS_SESSIONS_MAX 20000 /* in one worker; the oldest goes first */
+/*
+ * In one worker; the oldest goes first.  A session of a peer with a certificate
+ * and one intermediate takes 12 KiB, mostly the library's decoded certificates.
+ */
+#define TLS_SESSIONS_MAX 20000
 
 /* Once per process; 0 or -errno. */
 MUST_USE int tls_session_init(void);

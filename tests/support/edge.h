@@ -15,9 +15,6 @@
 #include "common/keys_layout.h"
 #include "common/settings.h"
 #include "common/x509/facts.h"
-#if __has_include("support/doubles.h")
-#include "support/doubles.h"
-#endif
 #include "support/issue.h"
 #include "worker/tls.h"
 #include "worker/tls_context.h"
@@ -35,8 +32,10 @@ struct edge_profile {
 	uint64_t lifetime;	       /* 0: an hour */
 	uint8_t material;	       /* what stands for the digest */
 	const struct issued *own[2];   /* our certificates */
+	const struct issued *above;    /* an intermediate to send with each */
 	const struct issued *trust[2]; /* CAs */
 	const char *ciphers, *groups;
+	const struct issued *revoked;  /* by the first CA */
 };
 
 struct edge_want {
@@ -93,6 +92,20 @@ UNUSED static void edge_key_cert(struct edge *e, enum keys_kind kind, uint32_t p
 	edge_key(e, kind, profile, der, len);
 }
 
+/* A CRL of the profile's first CA with one entry. */
+UNUSED static struct image_section edge_put_crl(struct edge *e, const struct edge_profile *p)
+{
+	struct image_crl crl = { .next_update = INT64_MAX };
+	struct image_serial serial;
+
+	if (!p->revoked)
+		return (struct image_section){ 0 };
+	MUST(facts_spki(p->trust[0]->cert, crl.issuer.sha256));
+	MUST(facts_serial(X509_get0_serialNumber(p->revoked->cert), &serial));
+	crl.revoked = (struct image_section){ .off = edge_put(e, &serial, sizeof(serial)), .count = 1 };
+	return (struct image_section){ .off = edge_put(e, &crl, sizeof(crl)), .count = 1 };
+}
+
 UNUSED static void edge_put_profile(struct edge *e, const struct edge_profile *p, uint32_t index, struct image_tls *out)
 {
 	struct image_spki trust[2];
@@ -110,6 +123,8 @@ UNUSED static void edge_put_profile(struct edge *e, const struct edge_profile *p
 	memset(out->material, p->material, sizeof(out->material));
 	for (size_t i = 0; i < 2 && p->own[i]; i++) {
 		edge_key_cert(e, KEYS_CERTIFICATE, index, p->own[i]->cert);
+		if (p->above)
+			edge_key_cert(e, KEYS_CHAIN, index, p->above->cert);
 		der = NULL;
 		len = i2d_PrivateKey(p->own[i]->key, &der);
 		edge_key(e, KEYS_PRIVATE_KEY, index, der, len);
@@ -119,6 +134,7 @@ UNUSED static void edge_put_profile(struct edge *e, const struct edge_profile *p
 		MUST(facts_spki(p->trust[i]->cert, trust[i].sha256));
 		out->trust.count = i + 1;
 	}
+	out->crls = edge_put_crl(e, p);
 	out->trust.off = edge_put(e, trust, out->trust.count * sizeof(trust[0]));
 }
 
@@ -204,6 +220,14 @@ UNUSED static void edge_load(struct edge *e, const struct edge_want *want)
 	tls_contexts_commit(e->set, &e->img);
 }
 
+/* Change resumption_lifetime of the first profile in the committed image: as if time had passed. */
+UNUSED static void edge_set_lifetime(struct edge *e, uint64_t lifetime)
+{
+	struct image_tls *tls = (void *)(e->block + e->img.h->tls.off);
+
+	tls->resumption_lifetime = lifetime;
+}
+
 /* A client, and the connection that it has. */
 struct client {
 	SSL_CTX *ctx;
@@ -236,7 +260,7 @@ UNUSED static struct client client_new(const struct client_want *want)
 	if (want->ciphers)
 		MUST(SSL_CTX_set_cipher_list(c.ctx, want->ciphers));
 	if (want->sigalgs)
-		MUST(SSL_CTX_set1_sigalgs_list(c.ctx, want->sigalgs));
+		MUST(SSL_CTX_set1_sigalgs_list(c.ctx, (void *)(uintptr_t)want->sigalgs));
 	c.ssl = SSL_new(c.ctx);
 	c.in = BIO_new(BIO_s_mem());
 	c.out = BIO_new(BIO_s_mem());

@@ -3,9 +3,10 @@
 
 #include "support/edge.h"
 #include "support/guard.h"
+#include "support/leaks.h"
 
 static struct issued ca, other_ca, middle, edge_ec, edge_rsa, peer_ec, peer_rsa, peer_middle, peer_other, peer_old,
-    peer_unknown;
+    peer_unknown, peer_revoked;
 static struct edge edge;
 static struct talk talk;
 
@@ -25,17 +26,19 @@ static void begin(void)
 	    .from = -7200,
 	    .to = -3600 });
 	peer_unknown = issue(&(struct issue){ .subject = "/C=DE/O=Stranger/CN=sip.partner.example", .by = &ca });
+	peer_revoked = issue(&(struct issue){ .subject = "/C=DE/O=Partner/CN=sip.partner.example", .by = &ca, .serial = 77 });
 }
 
 static void finish(void)
 {
 	struct issued *all[] = { &ca, &other_ca, &middle, &edge_ec, &edge_rsa, &peer_ec, &peer_rsa, &peer_middle,
-				 &peer_other, &peer_old, &peer_unknown };
+				 &peer_other, &peer_old, &peer_unknown, &peer_revoked };
 
 	tls_session_flush();
 	edge_free(&edge);
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		issued_free(all[i]);
+	leaks_check();
 }
 
 TestSuite(tls, .init = begin, .fini = finish);
@@ -46,7 +49,8 @@ static void load(enum image_client_certificate mode)
 	    &(struct edge_want){ .profile = { { .name = "edge",
 				     .client_certificate = mode,
 				     .own = { &edge_ec, &edge_rsa },
-				     .trust = { &ca } } },
+				     .trust = { &ca },
+				     .revoked = &peer_revoked } },
 		.known = &peer_ec });
 }
 
@@ -106,7 +110,9 @@ Test(tls, refuses_with_an_alert_that_fits)
 		{ &peer_other, PEER_CHAIN_INVALID, TLS1_AD_UNKNOWN_CA, TLS1_AD_UNKNOWN_CA, "another CA" },
 		{ &peer_middle, PEER_CHAIN_INVALID, TLS1_AD_UNKNOWN_CA, TLS1_AD_UNKNOWN_CA, "its CA was not sent" },
 		{ &peer_old, PEER_EXPIRED, SSL3_AD_CERTIFICATE_EXPIRED, SSL3_AD_CERTIFICATE_EXPIRED, "out of date" },
-		{ &peer_unknown, PEER_DN_UNKNOWN, -1, -1, "a name not configured" },
+		{ &peer_unknown, PEER_DN_UNKNOWN, SSL3_AD_HANDSHAKE_FAILURE, SSL3_AD_HANDSHAKE_FAILURE,
+		    "a name not configured" },
+		{ &peer_revoked, PEER_REVOKED, SSL3_AD_CERTIFICATE_REVOKED, SSL3_AD_CERTIFICATE_REVOKED, "revoked" },
 	};
 
 	load(CLIENT_CERT_REQUIRE);
@@ -124,11 +130,43 @@ Test(tls, refuses_with_an_alert_that_fits)
 		    tls_judgement(talk.tls)->verdict);
 		cr_assert_eq(tls_judgement(talk.tls)->domain_count, 0);
 		cr_assert_eq(tls_facts(talk.tls) != NULL, rows[i / 2].cert != NULL, "%s", rows[i / 2].why);
-		cr_assert(alert == -1 || talk.client_alert == alert, "%s: alert %d", rows[i / 2].why, talk.client_alert);
-		cr_assert_neq(talk.client_alert, 0, "%s", rows[i / 2].why);
+		cr_assert_eq(talk.client_alert, alert, "%s: alert %d", rows[i / 2].why, talk.client_alert);
 		cr_assert(!tls_write(talk.tls, "x", 1), "nothing goes out any more");
 		cr_assert_eq(tls_handshake(talk.tls), TLS_FAILED);
 		cr_assert_eq(tls_session_count(), 0, "%s", rows[i / 2].why);
+		talk_end(&talk);
+	}
+}
+
+Test(tls, takes_an_intermediate_as_anchor)
+{
+	edge_load(&edge,
+	    &(struct edge_want){ .profile = { { .name = "edge", .own = { &edge_ec }, .trust = { &middle } } },
+		.known = &peer_ec });
+	converse(&(struct client_want){ .version = TLS1_3_VERSION, .cert = &peer_middle }, 16384);
+	cr_assert(talk.done, "its root need not be known: %s", tls_error(talk.tls));
+	cr_assert_eq(tls_judgement(talk.tls)->verdict, PEER_TRUSTED);
+	talk_end(&talk);
+	converse(&(struct client_want){ .version = TLS1_3_VERSION, .cert = &peer_ec }, 16384);
+	cr_assert_eq(talk.status, TLS_FAILED, "the root itself is not trusted");
+	cr_assert_eq(tls_judgement(talk.tls)->verdict, PEER_CHAIN_INVALID);
+	talk_end(&talk);
+}
+
+Test(tls, sends_its_chain_and_the_names_of_its_cas)
+{
+	for (int i = 0; i < 2; i++) {
+		edge_load(&edge,
+		    &(struct edge_want){ .profile = { { .name = "edge",
+					     .material = (uint8_t)i,
+					     .own = { &edge_ec },
+					     .above = i ? &middle : NULL,
+					     .trust = { &ca, &other_ca } } },
+			.known = &peer_ec });
+		converse(&(struct client_want){ .version = TLS1_3_VERSION, .cert = &peer_ec }, 16384);
+		cr_assert(talk.done);
+		cr_assert_eq(sk_X509_num(SSL_get_peer_cert_chain(talk.client.ssl)), 1 + i, "what is configured, no more");
+		cr_assert_eq(sk_X509_NAME_num(SSL_get0_peer_CA_list(talk.client.ssl)), 2);
 		talk_end(&talk);
 	}
 }
@@ -147,6 +185,7 @@ Test(tls, takes_strangers_as_untrusted_where_a_certificate_is_optional)
 		{ CLIENT_CERT_REQUEST, &peer_other, PEER_CHAIN_INVALID, true, "another CA" },
 		{ CLIENT_CERT_REQUEST, &peer_old, PEER_EXPIRED, true, "out of date" },
 		{ CLIENT_CERT_REQUEST, &peer_unknown, PEER_DN_UNKNOWN, true, "a name not configured" },
+		{ CLIENT_CERT_REQUEST, &peer_revoked, PEER_REVOKED, true, "revoked" },
 		{ CLIENT_CERT_OFF, &peer_ec, PEER_NO_CERTIFICATE, false, "not asked for" },
 		{ CLIENT_CERT_OFF, NULL, PEER_NO_CERTIFICATE, false, "not asked for, none" },
 	};

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "support/edge.h"
+#include "support/leaks.h"
 
 static struct issued ca, other_ca, edge_ec, peer, stranger;
 static struct edge edge;
@@ -21,10 +22,10 @@ static void finish(void)
 	struct issued *all[] = { &ca, &other_ca, &edge_ec, &peer, &stranger };
 
 	tls_session_flush();
-	cr_expect_eq(tls_session_count(), 0);
 	edge_free(&edge);
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		issued_free(all[i]);
+	leaks_check();
 }
 
 TestSuite(tls_session, .init = begin, .fini = finish);
@@ -62,7 +63,6 @@ static SSL_SESSION *first(uint32_t profile, int version, const struct issued *ce
 
 Test(tls_session, resumes_with_the_facts_of_the_full_handshake)
 {
-	edge_load(&edge, &(struct edge_want){ 0 });
 	for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
 		struct edge_want want = usual(CLIENT_CERT_REQUIRE);
 		SSL_SESSION *session, *renewed;
@@ -92,10 +92,49 @@ Test(tls_session, resumes_with_the_facts_of_the_full_handshake)
 	}
 }
 
+enum change { SAME, DN_REMOVED, DN_OTHER, DISABLED, TRUST, REVOKED, AGE, OFF, MATERIAL, PROFILE_GONE };
+
+/* Load a generation that differs in one thing. */
+static void reload(struct edge_want want, enum change change)
+{
+	switch (change) {
+	case SAME:
+	case AGE:
+		break;
+	case DN_REMOVED:
+		want.known = NULL;
+		break;
+	case DN_OTHER:
+		want.known = &stranger;
+		break;
+	case DISABLED:
+		want.disabled = true;
+		break;
+	case TRUST:
+		want.profile[0].trust[0] = &other_ca; /* the material left alone on purpose */
+		break;
+	case REVOKED:
+		want.profile[0].revoked = &peer;
+		break;
+	case OFF:
+		want.profile[0].no_resumption = true;
+		break;
+	case MATERIAL:
+		want.profile[0].material = 1;
+		break;
+	case PROFILE_GONE:
+		want.profile[0].name = "c";
+		break;
+	}
+	edge_load(&edge, &want);
+	if (change == AGE)
+		edge_set_lifetime(&edge, 0);
+}
+
 Test(tls_session, is_refused_when_a_full_handshake_would_be)
 {
 	static const struct {
-		enum { SAME, DN_REMOVED, DN_OTHER, DISABLED, TRUST, AGE, OFF, MATERIAL, PROFILE_GONE } change;
+		enum change change;
 		bool resumed;
 		const char *why;
 	} rows[] = {
@@ -104,6 +143,7 @@ Test(tls_session, is_refused_when_a_full_handshake_would_be)
 		{ DN_OTHER, false, "another name is" },
 		{ DISABLED, false, "the domain is off" },
 		{ TRUST, false, "the CA is no longer trusted" },
+		{ REVOKED, false, "the certificate was revoked" },
 		{ AGE, false, "older than resumption_lifetime" },
 		{ OFF, false, "resumption was turned off" },
 		{ MATERIAL, false, "the profile is another one" },
@@ -117,38 +157,8 @@ Test(tls_session, is_refused_when_a_full_handshake_would_be)
 
 		edge_load(&edge, &want);
 		session = first(0, version, &peer);
-		switch (rows[i / 2].change) {
-		case SAME:
-			break;
-		case DN_REMOVED:
-			want.known = NULL;
-			break;
-		case DN_OTHER:
-			want.known = &stranger;
-			break;
-		case DISABLED:
-			want.disabled = true;
-			break;
-		case TRUST:
-			want.profile[0].trust[0] = &other_ca; /* the material left alone on purpose */
-			break;
-		case AGE:
-			want.profile[0].lifetime = 1;
-			break;
-		case OFF:
-			want.profile[0].no_resumption = true;
-			break;
-		case MATERIAL:
-			want.profile[0].material = 1;
-			break;
-		case PROFILE_GONE:
-			want.profile[0].name = "c";
-			break;
-		}
-		edge_load(&edge, &want);
-		if (rows[i / 2].change == AGE)
-			((struct image_tls *)(uintptr_t)edge.img.tls)->resumption_lifetime = 0;
-		SSL_SESSION_free(session == NULL ? NULL : converse(0, version, &peer, session));
+		reload(want, rows[i / 2].change);
+		SSL_SESSION_free(converse(0, version, &peer, session));
 		cr_assert_eq(tls_resumed(talk.tls), rows[i / 2].resumed, "version %x: %s", version, rows[i / 2].why);
 		if (rows[i / 2].resumed)
 			cr_assert(talk.done);
@@ -193,7 +203,7 @@ Test(tls_session, stays_as_old_as_the_first_handshake_when_renewed)
 	cr_assert_eq(tls_facts(talk.tls)->handshake, facts->handshake);
 	cr_assert_eq(tls_session_count(), 2);
 	talk_end(&talk);
-	((struct image_tls *)(uintptr_t)edge.img.tls)->resumption_lifetime = 0;
+	edge_set_lifetime(&edge, 0);
 	SSL_SESSION_free(converse(0, TLS1_3_VERSION, &peer, renewed));
 	cr_assert(!tls_resumed(talk.tls));
 	cr_assert(talk.done);
@@ -320,6 +330,8 @@ Test(tls_session, store_is_bounded_and_the_oldest_goes_first)
 	cr_assert(!tls_resumed(talk.tls));
 	talk_end(&talk);
 	cr_assert_eq(tls_session_count(), TLS_SESSIONS_MAX);
+	tls_session_flush();
+	cr_assert_eq(tls_session_count(), 0);
 	SSL_SESSION_free(oldest);
 	SSL_SESSION_free(second);
 }

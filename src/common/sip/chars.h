@@ -45,6 +45,16 @@ static inline bool char_is(char c, unsigned classes)
 /* The first byte in [p, end) that is in none of the classes, or end. */
 static inline const char *chars_run(const char *p, const char *end, unsigned classes)
 {
+	for (; end - p >= 4; p += 4) {
+		if (!char_is(p[0], classes))
+			return p;
+		if (!char_is(p[1], classes))
+			return p + 1;
+		if (!char_is(p[2], classes))
+			return p + 2;
+		if (!char_is(p[3], classes))
+			return p + 3;
+	}
 	while (p < end && char_is(*p, classes))
 		p++;
 	return p;
@@ -63,7 +73,9 @@ static inline const char *chars_run_escaped(const char *p, const char *end, unsi
 
 static inline const char *chars_blanks(const char *p, const char *end)
 {
-	return chars_run(p, end, CHAR_BLANK);
+	while (p < end && char_is(*p, CHAR_BLANK))
+		p++;
+	return p;
 }
 
 static inline struct span chars_span(const char *from, const char *to)

@@ -11,7 +11,6 @@
 #include "common/policy/inspect.h"
 #include "common/policy/rewrite.h"
 #include "common/policy/route.h"
-#include "support/image_lookups.h"
 #include "support/test_image.h"
 
 #define ROUND 20000

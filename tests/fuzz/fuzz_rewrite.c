@@ -10,7 +10,6 @@
 #include "common/sip/frame.h"
 #include "common/sip/reply.h"
 #include "fuzz/check.h"
-#include "support/image_lookups.h"
 #include "support/test_image.h"
 
 #define HEAD_MAX 65536

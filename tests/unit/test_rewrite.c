@@ -4,7 +4,6 @@
 
 #include "common/policy/rewrite.h"
 #include "support/guard.h"
-#include "support/image_lookups.h"
 #include "support/test_image.h"
 
 #define OUR_VIA "Via: SIP/2.0/TCP 127.0.0.1:5060;branch=z9hG4bKours\r\n"

@@ -14,3 +14,25 @@ int64_t clock_wall_s(void)
 {
 	return (int64_t)time(NULL);
 }
+
+static bool is_leap(int64_t year)
+{
+	return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+}
+
+void clock_date(int64_t wall_s, struct clock_date *out)
+{
+	static const int lengths[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	int64_t at = MAX(wall_s, 0), days = at / 86400, in_day = at % 86400;
+	int year = 1970, month = 0;
+
+	/* The calendar repeats every 400 years of 146097 days. */
+	year += (int)(days / 146097) * 400;
+	days %= 146097;
+	for (; days >= 365 + is_leap(year); year++)
+		days -= 365 + is_leap(year);
+	for (; days >= lengths[month] + (month == 1 && is_leap(year)); month++)
+		days -= lengths[month] + (month == 1 && is_leap(year));
+	*out = (struct clock_date){ year, month + 1, (int)days + 1, (int)(in_day / 3600), (int)(in_day / 60 % 60),
+				    (int)(in_day % 60) };
+}

@@ -17,4 +17,13 @@ uint64_t clock_mono_ns(void);
 /* Seconds since 1970: for certificate dates, tokens and log lines. */
 int64_t clock_wall_s(void);
 
+/* A moment in UTC. */
+struct clock_date {
+	int year, month, day; /* month and day from 1 on */
+	int hour, minute, second;
+};
+
+/* The date of a time that clock_wall_s gave.  Unlike gmtime it opens no file, so confined processes may use it. */
+void clock_date(int64_t wall_s, struct clock_date *out);
+
 #endif

@@ -6,6 +6,9 @@
  * Profiles stand side by side in confine.c: uid/gid, no_new_privs, dumpable
  * off, seccomp filter (libseccomp), landlock deny-all where the kernel has it.
  * Under a sanitizer only uid/gid and no_new_privs.
+ *
+ * A worker makes its ring before.  Afterwards nothing may open a file, and what
+ * does so within a library (localtime, getaddrinfo, getpwuid) ends the process.
  */
 #ifndef COMMON_CONFINE_H
 #define COMMON_CONFINE_H

@@ -38,7 +38,7 @@ struct conn_row {
 	_Atomic uint32_t seq;
 	_Atomic uint64_t messages; /* outside the seqlock: counted per message */
 	struct conn_row_text text;
-};
+} __attribute__((aligned(64)));
 
 /* Publish; the strings in `text` must be terminated. */
 void conn_row_write(struct conn_row *row, const struct conn_row_text *text);

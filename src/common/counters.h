@@ -21,7 +21,7 @@ struct counters {
 	_Atomic uint64_t fault[COUNTERS_REASONS_MAX];	/* by enum fault */
 	_Atomic uint64_t refusal[COUNTERS_REASONS_MAX]; /* by enum refusal */
 	_Atomic uint64_t verdict[COUNTERS_REASONS_MAX]; /* refused or untrusted peers by enum peer_verdict */
-} __attribute__((aligned(64)));
+} __attribute__((aligned(4096))); /* a page of its own: the only counters that a worker may write */
 
 struct counter_row {
 	const char *field;

@@ -5,14 +5,15 @@
  * Process: master, worker, admin.  May include: common/base.h.  Owns nothing:
  * the fds of a received message belong to the caller.
  *
- * The receiver checks id, direction and size before it looks at anything else.
+ * The receiver checks id, direction and size before it looks at anything else;
+ * a message from a child (FROM) must carry no descriptors.
  */
 #ifndef COMMON_CTL_H
 #define COMMON_CTL_H
 
 #include "common/base.h"
 
-#define CTL_TEXT_MAX 8192
+#define CTL_TEXT_MAX 8192 /* with the NUL */
 #define CTL_FDS_MAX 200 /* below the kernel's 253 */
 
 enum ctl_id {

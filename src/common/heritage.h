@@ -3,6 +3,15 @@
  * regions, and the entry points of the children.  Every other descriptor is
  * closed.  Settings are in the image.
  *
+ * What a reload changes in it (image, keys, sockets) comes by CTL_PREPARE, see
+ * handover.h.  A child sends CTL_RUNNING once it serves, or CTL_REFUSED with
+ * the reason and exits 1.  It leaves when its control channel ends: changing the
+ * uid clears the parent-death signal that the master has set.
+ *
+ * Shared regions are mapped read-only but for a worker's own counters, rows
+ * and state, each on pages of its own; at the start of a worker its rows and
+ * gauges are zero.
+ *
  * Process: master (fills), children (read).  May include: common/base.h, counters, conn_rows.
  */
 #ifndef COMMON_HERITAGE_H
@@ -15,25 +24,26 @@
 #include "common/counters.h"
 
 #define WORKERS_MAX 256
+#define REGION_PAGE 4096 /* what one worker may write shares no such page with anything else */
 
 /* One listening socket of one worker. */
 struct heritage_socket {
 	int fd;
-	uint32_t listener;  /* index of image_listener in the generation that is handed over; IMAGE_NONE: removed by a reload */
+	uint32_t listener;  /* index of image_listener in the generation that is handed over */
 	uint32_t worker;    /* whose it is */
 	uint16_t port;	    /* bound port, host order */
 	uint16_t pad;
-	uint64_t id;	    /* stable over reloads: side, protocol, host, port; sockets of the same listener share it */
+	uint64_t id;	    /* sockets of the same listener share it; stable over reloads that keep side, protocol, host and port */
 };
 
 /* What all processes see of all workers; in shared memory, written by the master. */
 struct worker_state {
 	_Atomic int32_t pid;	  /* 0: not running */
 	_Atomic uint64_t started; /* s since 1970 */
-	_Atomic uint64_t restarts;
+	_Atomic uint64_t restarts; /* deaths that were followed by another start */
 	_Atomic uint64_t cpu_us;  /* of the running process; written by the worker */
 	_Atomic uint64_t generation;
-};
+} __attribute__((aligned(REGION_PAGE)));
 
 /* The master's own state for status; written by the master only. */
 struct master_state {
@@ -59,7 +69,7 @@ struct heritage {
 	int keys_fd;		     /* admin: -1 */
 	int control_socket_fd;	     /* admin: listening Unix socket; else -1 */
 	size_t socket_count;
-	struct heritage_socket *sockets; /* all workers' */
+	struct heritage_socket *sockets; /* all workers', malloc'ed; in admin without fds */
 	struct counters *counters;   /* [workers]; a worker writes only its own */
 	struct conn_row *rows;	     /* [workers][rows_per_worker] */
 	size_t rows_per_worker;	     /* also the most connections of one worker */

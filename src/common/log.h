@@ -7,7 +7,15 @@
  * Libraries do not log; coordinators do, once per event, from a row in
  * log.def.  A worker's sink is a pipe to the admin process, which writes it
  * out: a hung disk never blocks a call.  A line that does not fit the pipe is
- * dropped and counted.
+ * dropped and counted.  SIGPIPE must be ignored: the reader may be gone.
+ *
+ * Text:	2026-11-23T19:49:59.123Z info event=connection_accepted who="worker 0" key=value
+ * JSON:	one object a line: time, level, event, who, then the fields
+ *
+ * In text a value with other characters than letters, digits and -._:/@+,%*[]
+ * is quoted; in it \" and \\ stand for " and \ and \xHH for each byte
+ * that is not printable ASCII.  In JSON those become \u escapes; what is no
+ * UTF-8 becomes U+FFFD.
  *
  *	struct log_line l;
  *	log_begin(&l, EVENT_CONN_REFUSED);
@@ -45,7 +53,8 @@ struct log_line {
 
 /*
  * Where lines go and how: `fd` is not owned; `who` ("master", "worker 0")
- * stands in each line.  `json`: JSON lines.  May be called again after a reload.
+ * stands in each line; NULL keeps what it was.  `json`: JSON lines.  May be
+ * called again after a reload.
  */
 void log_setup(int fd, const char *who, bool json, enum log_level level);
 

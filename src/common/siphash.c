@@ -2,16 +2,12 @@
 
 #include <string.h>
 
-struct state {
-	uint64_t v0, v1, v2, v3;
-};
-
 static uint64_t rotl(uint64_t x, int n)
 {
 	return (x << n) | (x >> (64 - n));
 }
 
-static void round_once(struct state *s)
+static void round_once(struct siphash_state *s)
 {
 	s->v0 += s->v1;
 	s->v1 = rotl(s->v1, 13) ^ s->v0;
@@ -33,7 +29,7 @@ static uint64_t load64(const uint8_t *p)
 	return x; /* the reference is little-endian, and so is every machine we build for */
 }
 
-static void absorb(struct state *s, uint64_t word)
+static void absorb(struct siphash_state *s, uint64_t word)
 {
 	s->v3 ^= word;
 	round_once(s);
@@ -41,21 +37,57 @@ static void absorb(struct state *s, uint64_t word)
 	s->v0 ^= word;
 }
 
-uint64_t siphash(const struct siphash_key *key, const void *data, size_t len)
+void siphash_begin(struct siphash_state *s, const struct siphash_key *key)
+{
+	uint64_t k0 = load64(key->k), k1 = load64(key->k + 8);
+
+	*s = (struct siphash_state){ k0 ^ 0x736f6d6570736575ULL, k1 ^ 0x646f72616e646f6dULL, k0 ^ 0x6c7967656e657261ULL,
+				     k1 ^ 0x7465646279746573ULL, 0, 0 };
+}
+
+static void add_byte(struct siphash_state *s, uint8_t byte)
+{
+	s->tail |= (uint64_t)byte << (8 * (s->len++ & 7));
+	if ((s->len & 7) == 0) {
+		absorb(s, s->tail);
+		s->tail = 0;
+	}
+}
+
+void siphash_add(struct siphash_state *s, const void *data, size_t len)
 {
 	const uint8_t *p = data;
-	uint64_t k0 = load64(key->k), k1 = load64(key->k + 8);
-	struct state s = { k0 ^ 0x736f6d6570736575ULL, k1 ^ 0x646f72616e646f6dULL, k0 ^ 0x6c7967656e657261ULL,
-			   k1 ^ 0x7465646279746573ULL };
-	uint64_t last = (uint64_t)len << 56;
 
-	for (size_t n = len; n >= 8; n -= 8, p += 8)
-		absorb(&s, load64(p));
-	for (size_t i = 0; i < (len & 7); i++)
-		last |= (uint64_t)p[i] << (8 * i);
-	absorb(&s, last);
-	s.v2 ^= 0xff;
+	for (; len && (s->len & 7); len--)
+		add_byte(s, *p++);
+	for (; len >= 8; len -= 8, p += 8, s->len += 8)
+		absorb(s, load64(p));
+	for (; len; len--)
+		add_byte(s, *p++);
+}
+
+void siphash_add_field(struct siphash_state *s, const void *data, size_t len)
+{
+	uint64_t n = len;
+
+	siphash_add(s, &n, sizeof(n));
+	siphash_add(s, data, len);
+}
+
+uint64_t siphash_end(struct siphash_state *s)
+{
+	absorb(s, s->tail | s->len << 56);
+	s->v2 ^= 0xff;
 	for (int i = 0; i < 4; i++)
-		round_once(&s);
-	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+		round_once(s);
+	return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
+}
+
+uint64_t siphash(const struct siphash_key *key, const void *data, size_t len)
+{
+	struct siphash_state s;
+
+	siphash_begin(&s, key);
+	siphash_add(&s, data, len);
+	return siphash_end(&s);
 }

@@ -15,4 +15,19 @@ struct siphash_key {
 
 uint64_t siphash(const struct siphash_key *key, const void *data, size_t len);
 
+/* The same over bytes that stand in several places: begin, add ..., end. */
+struct siphash_state {
+	uint64_t v0, v1, v2, v3;
+	uint64_t tail; /* bytes that do not fill a word yet */
+	uint64_t len;  /* of everything added */
+};
+
+void siphash_begin(struct siphash_state *s, const struct siphash_key *key);
+void siphash_add(struct siphash_state *s, const void *data, size_t len);
+
+/* With its length in front, so that the border between two fields cannot be moved. */
+void siphash_add_field(struct siphash_state *s, const void *data, size_t len);
+
+uint64_t siphash_end(struct siphash_state *s);
+
 #endif

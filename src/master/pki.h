@@ -2,7 +2,8 @@
  * pki - read certificates, keys, CAs and CRLs of one TLS profile, and check
  * that they fit together.
  *
- * Process: master's loader.  May include: common/base.h, image_layout, x509/facts, complaint, OpenSSL.
+ * Process: master's loader.  May include: common/base.h, image_layout, clock, x509/facts, complaint,
+ * pki_pem, pki_crl, OpenSSL.
  * Owns what it read until pki_profile_done.
  *
  * Checked: every file is there and holds PEM of the right kind; each private
@@ -73,7 +74,18 @@ void pki_profile_done(struct pki_profile *p);
 /* The CA keys of one file (a domain's `trust`); *spki is malloc'ed; false after a complaint. */
 MUST_USE bool pki_load_cas(const struct pki_file *file, struct complaints *c, struct image_spki **spki, size_t *count);
 
-/* Read a whole file of at most `max` bytes with read(2) (never mmap: a truncated file would be SIGBUS). */
+/*
+ * Read a whole file of at most `max` bytes with read(2) (never mmap: a
+ * truncated file would be SIGBUS).  out->p is malloc'ed.
+ */
 MUST_USE bool pki_read_file(const struct pki_file *file, size_t max, struct complaints *c, struct pki_der *out);
+/* Wipe and free. */
+void pki_der_done(struct pki_der *der);
+
+/* Lists of a profile that the library has to understand. */
+enum pki_list { PKI_CIPHERS, PKI_CIPHERSUITES, PKI_GROUPS };
+
+/* Does the library take this list?  `where`: its place in the configuration, path NULL.  False after a complaint. */
+MUST_USE bool pki_check_list(enum pki_list kind, const char *list, const struct pki_file *where, struct complaints *c);
 
 #endif

@@ -4,7 +4,7 @@
  * Process: worker.  May include: common/base.h.  Owns the wheel; the timers
  * are embedded in their owners, who clear them before they are freed.
  *
- * Granularity 16 ms, any horizon (a deadline further than one turn of the
+ * Granularity 2^24 ns (17 ms), any horizon (a deadline further than one turn of the
  * wheel is passed over until its time).  A timer never fires early.
  */
 #ifndef WORKER_TIMER_H

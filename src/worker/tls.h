@@ -3,7 +3,7 @@
  *
  *   accept -> [tls] -> [identify] -> frame -> msg -> inspect -> route -> rewrite -> send
  *
- * Process: worker.  May include: common/base.h, peer.h, worker/buf, worker/tls_context, OpenSSL.
+ * Process: worker.  May include: common/base.h, peer.h, worker/buf, tls_context, tls_bio, tls_peer, tls_session, OpenSSL.
  * Owns the SSL object; borrows the output buffer.
  *
  * A custom BIO stands between the ring's buffers and OpenSSL: no memory BIO,

@@ -1,7 +1,7 @@
 /*
  * tls_context - one SSL_CTX per profile of the image, built from the keys memfd.
  *
- * Process: worker.  May include: common/base.h, image, keys_layout, x509/judge, OpenSSL.
+ * Process: worker.  May include: common/base.h, image, keys_layout, worker/tls_bio, tls_peer, tls_session, OpenSSL.
  * Owns the contexts; they are counted, since sessions outlive a reload.
  *
  * TLS 1.2 and 1.3, no renegotiation, no compression, no 0-RTT, security level
@@ -12,9 +12,12 @@
 #ifndef WORKER_TLS_CONTEXT_H
 #define WORKER_TLS_CONTEXT_H
 
+#include <openssl/ssl.h>
+
 #include "common/base.h"
 #include "common/image.h"
 #include "common/keys_layout.h"
+#include "worker/tls_peer.h"
 
 struct tls_context;  /* one profile */
 struct tls_contexts; /* all profiles of one generation */
@@ -51,6 +54,9 @@ struct tls_context *tls_contexts_get(const struct tls_contexts *set, uint32_t tl
 
 /* Index of the context's profile in the committed image; IMAGE_NONE: removed by a reload. */
 uint32_t tls_context_profile(const struct tls_context *ctx);
+
+/* An SSL object of this context with the peer's record hung on it; p must outlive it. NULL: no memory. */
+MUST_USE SSL *tls_context_connection(const struct tls_context *ctx, struct tls_peer *p);
 
 struct tls_context *tls_context_ref(struct tls_context *ctx);
 void tls_context_unref(struct tls_context *ctx);

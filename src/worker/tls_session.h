@@ -2,15 +2,16 @@
  * tls_session - server-side sessions for resumption: a bounded store in each
  * worker, instead of tickets.
  *
- * Process: worker.  May include: common/base.h, peer.h, image, x509/judge, OpenSSL.
+ * Process: worker.  May include: common/base.h, siphash, peer.h, image, x509/facts, worker/tls_peer, OpenSSL.
  * Owns the sessions it keeps and a reference to the facts beside each.
  *
  * The library's own cache is not asked (SSL_SESS_CACHE_NO_INTERNAL): our
  * look-up judges the peer again from its facts, as of now and by the committed
  * image, and gives the session out only if that is still PEER_TRUSTED (or, on a profile
  * that takes untrusted peers, if it had no certificate); else a full handshake follows.
- * Sessions are bound to their profile by name (session id context), and live
- * no longer than resumption_lifetime after the original full handshake.
+ * Sessions are bound to what their context was built from (session id
+ * context), and live no longer than resumption_lifetime after the original
+ * full handshake: a session renewed by TLS 1.3 is as old as its first one.
  */
 #ifndef WORKER_TLS_SESSION_H
 #define WORKER_TLS_SESSION_H
@@ -21,10 +22,26 @@
 #include "common/image.h"
 #include "common/peer.h"
 
-#define TLS_SESSIONS_MAX 20000 /* in one worker; the oldest goes first */
+/*
+ * In one worker; the oldest goes first.  A session of a peer with a certificate
+ * and one intermediate takes 12 KiB, mostly the library's decoded certificates.
+ */
+#define TLS_SESSIONS_MAX 20000
 
-/* Install the callbacks on a context that resumes sessions; profile name is the session id context. 0 or -errno. */
-MUST_USE int tls_session_install(SSL_CTX *ctx, struct span profile_name);
+/* Once per process; 0 or -errno. */
+MUST_USE int tls_session_init(void);
+
+/*
+ * Install the callbacks on the context of profile `tls`.  Where `resumption`
+ * is off, see to it that no session is ever offered.  0 or -errno.
+ */
+MUST_USE int tls_session_install(SSL_CTX *ctx, const struct image *img, const struct image_tls *tls);
+
+/*
+ * Whose session it is, after a handshake that resumed it: facts (borrowed;
+ * NULL: no certificate) and the time of the original full handshake.
+ */
+MUST_USE bool tls_session_origin(const SSL_SESSION *session, struct peer_facts **facts, int64_t *handshake);
 
 /* How many sessions are kept; for tests and the memory they may take. */
 size_t tls_session_count(void);

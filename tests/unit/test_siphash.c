@@ -18,3 +18,37 @@ Test(siphash, reference_vectors)
 	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++)
 		cr_assert_eq(siphash(&key, in, i), want[i], "length %zu", i);
 }
+
+Test(siphash, parts_give_what_the_whole_gives)
+{
+	struct siphash_key key = { { 3, 1, 4, 1, 5 } };
+	uint8_t data[40];
+
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 37);
+	for (size_t len = 0; len <= sizeof(data); len++)
+		for (size_t a = 0; a <= len; a++) {
+			struct siphash_state s;
+			size_t b = a + (len - a) / 3;
+
+			siphash_begin(&s, &key);
+			siphash_add(&s, data, a);
+			siphash_add(&s, data + a, b - a);
+			siphash_add(&s, data + b, len - b);
+			cr_assert_eq(siphash_end(&s), siphash(&key, data, len), "%zu bytes in parts at %zu and %zu", len, a, b);
+		}
+}
+
+Test(siphash, fields_keep_their_borders)
+{
+	struct siphash_key key = { { 3, 1, 4, 1, 5 } };
+	struct siphash_state a, b;
+
+	siphash_begin(&a, &key);
+	siphash_add_field(&a, "ab", 2);
+	siphash_add_field(&a, "c", 1);
+	siphash_begin(&b, &key);
+	siphash_add_field(&b, "a", 1);
+	siphash_add_field(&b, "bc", 2);
+	cr_assert_neq(siphash_end(&a), siphash_end(&b));
+}

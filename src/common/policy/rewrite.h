@@ -3,7 +3,7 @@
  *
  *   accept -> tls -> identify -> frame -> msg -> inspect -> route -> [rewrite] -> send
  *
- * Process: any.  May include: rank 0, the sip modules, image, policy/identity.  Owns nothing.  Pure.
+ * Process: any.  May include: rank 0, put, the sip modules, image, policy/identity.  Owns nothing.  Pure.
  *
  * Untouched header lines and the body leave byte for byte as they came.  What
  * always changes: the start line's version leaves as SIP/2.0; identity headers
@@ -24,7 +24,6 @@ struct rewrite_request {
 	struct span record_route;  /* whole lines with CRLF, put on top of others; may be empty */
 	unsigned routes_removed;   /* Route values from the top that go (route_plan.ours) */
 	const struct identity *identity; /* decided: what is asserted and kept */
-	struct span keep_paid;	   /* unused unless identity->asserted_len: the rebuilt P-Asserted-Identity line */
 };
 
 /*

@@ -1,7 +1,7 @@
 /*
  * reply - build sipward's own answer to a request.
  *
- * Process: any.  May include: common/base.h, span, sip/msg.  Owns nothing.  Pure.
+ * Process: any.  May include: common/base.h, span, put, sip/chars, sip/msg.  Owns nothing.  Pure.
  *
  * RFC 3261 8.2.6: Via (all), From, To, Call-ID and CSeq are copied; To gets a
  * tag when it has none.  Of a request that is not well formed those that are
@@ -16,11 +16,12 @@
 
 struct reply {
 	unsigned status;
-	struct span reason;
+	struct span reason;    /* empty: the customary one; what may not stand there leaves escaped */
 	struct span extra;     /* further header lines, each with its CRLF ("Retry-After: 5\r\n"); may be empty */
 	struct span received;  /* source address as text, for Via's received (RFC 3581, RFC 3261 18.2.1) */
 	uint16_t rport;	       /* source port */
 	uint64_t tag;	       /* the To tag, made from it in hex; stateless: the same for a retransmission */
+	const struct hdr_set *identity; /* a value that hides one of these (hdr_hidden) is not copied; NULL: none are known */
 };
 
 /* The customary phrase of a status ("Service Unavailable"); never NULL. */

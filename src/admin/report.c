@@ -1,0 +1,269 @@
+#include "admin/report.h"
+
+#include <stdio.h>
+#include <strings.h>
+
+#include "common/clock.h"
+#include "common/dn.h"
+#include "common/peer.h"
+#include "common/policy/inspect.h"
+#include "common/sip/msg.h"
+
+static const char *const side_name[] = { [SIDE_EXTERNAL] = "external", [SIDE_INTERNAL] = "internal" };
+static const char *const protocol_name[] = { [PROTO_TLS] = "TLS", [PROTO_TCP] = "TCP", [PROTO_UDP] = "UDP" };
+
+/* A text that may hold anything; what is not UTF-8 is shown byte by byte. */
+static json_t *text(struct span s)
+{
+	char shown[2048];
+	size_t n = 0;
+	json_t *j = json_stringn(s.p ? s.p : "", s.len);
+
+	if (j)
+		return j;
+	for (size_t i = 0; i < s.len && n + 5 < sizeof(shown); i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c >= 0x20 && c < 0x7f)
+			shown[n++] = (char)c;
+		else
+			n += (size_t)snprintf(shown + n, sizeof(shown) - n, "\\x%02x", c);
+	}
+	return json_stringn(shown, n);
+}
+
+json_t *report_error(const char *why)
+{
+	return json_pack("{s:b, s:o}", "ok", 0, "error", text(span_str(why)));
+}
+
+static json_t *number(uint64_t n)
+{
+	return json_integer((json_int_t)n);
+}
+
+/* ---- status ---- */
+
+static uint64_t sum(const struct admin *a, const struct counter_row *row)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < a->h->workers; i++)
+		n += counter_row_get(&a->h->counters[i], row);
+	return n;
+}
+
+static json_t *counters(const struct admin *a)
+{
+	json_t *out = json_object();
+
+	for (size_t i = 0; i < counter_row_count; i++)
+		json_object_set_new(out, counter_rows[i].field, number(sum(a, &counter_rows[i])));
+	return out;
+}
+
+/* Reasons that have occurred, with how often. */
+static json_t *reasons(const struct admin *a)
+{
+	json_t *faults = json_object(), *refusals = json_object(), *peers = json_object();
+
+	for (uint32_t w = 0; w < a->h->workers; w++) {
+		const struct counters *c = &a->h->counters[w];
+
+		for (int i = 0; i < COUNTERS_REASONS_MAX; i++) {
+			uint64_t f = counter_get(&c->fault[i]), r = counter_get(&c->refusal[i]), p = counter_get(&c->verdict[i]);
+			json_t *old;
+
+			if (f && i < FAULT_COUNT) {
+				old = json_object_get(faults, fault_name((enum fault)i));
+				json_object_set_new(faults, fault_name((enum fault)i), number(f + (uint64_t)json_integer_value(old)));
+			}
+			if (r && i < REFUSAL_COUNT) {
+				old = json_object_get(refusals, refusal_name((enum refusal)i));
+				json_object_set_new(refusals, refusal_name((enum refusal)i), number(r + (uint64_t)json_integer_value(old)));
+			}
+			if (p && i < PEER_VERDICT_COUNT) {
+				old = json_object_get(peers, peer_verdict_name((enum peer_verdict)i));
+				json_object_set_new(peers, peer_verdict_name((enum peer_verdict)i), number(p + (uint64_t)json_integer_value(old)));
+			}
+		}
+	}
+	return json_pack("{s:o, s:o, s:o}", "malformed", faults, "refused", refusals, "peers", peers);
+}
+
+static json_t *workers(const struct admin *a)
+{
+	json_t *out = json_array();
+
+	for (uint32_t i = 0; i < a->h->workers; i++) {
+		const struct worker_state *s = &a->h->states[i];
+		const struct counters *c = &a->h->counters[i];
+
+		json_array_append_new(out,
+		    json_pack("{s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "index", (int)i, "pid", (int)atomic_load(&s->pid),
+			"started", (json_int_t)atomic_load(&s->started), "restarts", (json_int_t)atomic_load(&s->restarts),
+			"cpu_us", (json_int_t)atomic_load(&s->cpu_us), "generation", (json_int_t)atomic_load(&s->generation),
+			"connections", (json_int_t)counter_get(&c->open), "requests", (json_int_t)counter_get(&c->requests_in),
+			"responses", (json_int_t)counter_get(&c->responses_in)));
+	}
+	return out;
+}
+
+/* One row per listener: the sockets of the first worker that has it. */
+static json_t *listeners(const struct admin *a)
+{
+	json_t *out = json_array();
+
+	for (size_t i = 0; i < a->socket_count; i++) {
+		const struct heritage_socket *s = &a->sockets[i];
+		const struct image_listener *l;
+
+		if (s->worker != 0 || s->listener >= a->img->h->listeners.count)
+			continue;
+		l = &a->img->listener[s->listener];
+		json_array_append_new(out, json_pack("{s:s, s:s, s:o, s:i}", "side", side_name[l->side], "protocol",
+					       protocol_name[l->protocol], "host", text(image_text(a->img, l->host)), "port",
+					       (int)s->port));
+	}
+	return out;
+}
+
+static json_t *last_reload(const struct admin *a)
+{
+	const struct master_state *m = a->h->master;
+	char copy[sizeof(m->last_reload_text)] = "";
+	uint64_t at = atomic_load(&m->last_reload);
+
+	if (at == 0)
+		return json_null();
+	for (int tries = 0; tries < 1000; tries++) {
+		uint32_t seq = atomic_load(&m->text_seq);
+
+		memcpy(copy, m->last_reload_text, sizeof(copy));
+		atomic_thread_fence(memory_order_acquire);
+		if (!(seq & 1) && seq == atomic_load(&m->text_seq))
+			break;
+	}
+	copy[sizeof(copy) - 1] = '\0';
+	return json_pack("{s:I, s:b, s:o}", "time", (json_int_t)at, "ok", (int)atomic_load(&m->last_reload_ok), "text",
+	    text(span_str(copy)));
+}
+
+json_t *report_status(const struct admin *a)
+{
+	const struct master_state *m = a->h->master;
+
+	return json_pack("{s:b, s:s, s:i, s:I, s:I, s:I, s:I, s:b, s:o, s:I, s:I, s:o, s:o, s:o, s:o}", "ok", 1, "version",
+	    SIPWARD_VERSION, "pid", (int)atomic_load(&m->pid), "started", (json_int_t)atomic_load(&m->started), "uptime",
+	    (json_int_t)((uint64_t)clock_wall_s() - atomic_load(&m->started)), "generation",
+	    (json_int_t)atomic_load(&m->generation), "reloads", (json_int_t)atomic_load(&m->reloads), "draining",
+	    (int)atomic_load(&m->draining), "last_reload", last_reload(a), "domains", (json_int_t)a->img->h->domains.count,
+	    "distinguished_names", (json_int_t)a->img->h->dn_count, "listeners", listeners(a), "workers", workers(a),
+	    "counters", counters(a), "reasons", reasons(a));
+}
+
+/* ---- connections ---- */
+
+static json_t *connection(uint32_t worker, const struct conn_row_text *t, uint64_t messages)
+{
+	char id[32];
+
+	snprintf(id, sizeof(id), "%u.%u.%u", worker, t->slot, t->generation);
+	return json_pack("{s:s, s:i, s:s, s:b, s:o, s:i, s:o, s:b, s:o, s:o, s:b, s:o, s:o, s:I, s:I}", "id", id, "worker",
+	    (int)worker, "side", side_name[t->side], "outbound", t->outbound, "peer", text(span_str(t->peer)), "port",
+	    (int)t->peer_port, "listener", text(span_str(t->listener)), "trusted", t->trusted, "domain",
+	    text(span_str(t->domain)), "dn", text(span_str(t->dn)), "resumed", t->resumed, "tls",
+	    text(span_str(t->tls_version)), "cipher", text(span_str(t->cipher)), "age",
+	    (json_int_t)(clock_wall_s() - t->since), "messages", (json_int_t)messages);
+}
+
+json_t *report_connections(const struct admin *a, const char *domain)
+{
+	json_t *rows = json_array();
+
+	for (uint32_t w = 0; w < a->h->workers; w++) {
+		const struct conn_row *row = &a->h->rows[w * a->h->rows_per_worker];
+		uint64_t left = counter_get(&a->h->counters[w].open);
+
+		for (size_t i = 0; i < a->h->rows_per_worker && left; i++) {
+			struct conn_row_text t;
+			uint64_t messages;
+
+			if (!conn_row_read(&row[i], &t, &messages))
+				continue;
+			left--;
+			if (!domain || strcasecmp(domain, t.domain) == 0)
+				json_array_append_new(rows, connection(w, &t, messages));
+		}
+	}
+	return json_pack("{s:b, s:o}", "ok", 1, "connections", rows);
+}
+
+/* ---- domains and names ---- */
+
+static json_t *domain_row(const struct admin *a, uint32_t index)
+{
+	const struct image_domain *d = &a->img->domain[index];
+	struct span name = image_text(a->img, d->name);
+	char shown[HOST_MAX + 3];
+
+	snprintf(shown, sizeof(shown), "%s%.*s", d->flags & DOMAIN_WILDCARD ? "*." : "", SPAN_FMT(name));
+	return json_pack("{s:s, s:b, s:b, s:s, s:o, s:i, s:i}", "domain", shown, "enabled",
+	    (d->flags & DOMAIN_ENABLED) != 0, "has_dn", (d->flags & DOMAIN_HAS_DN) != 0, "protocol",
+	    protocol_name[d->protocol], "host", text(image_text(a->img, d->host)), "port", (int)d->port, "trust",
+	    (int)d->trust.count);
+}
+
+json_t *report_domains(const struct admin *a, size_t limit)
+{
+	json_t *rows = json_array();
+	uint64_t count = a->img->h->domains.count;
+
+	for (uint64_t i = 0; i < count && i < limit; i++)
+		json_array_append_new(rows, domain_row(a, (uint32_t)i));
+	return json_pack("{s:b, s:I, s:o}", "ok", 1, "count", (json_int_t)count, "domains", rows);
+}
+
+static void add_nearest(const struct admin *a, const struct dn *dn, json_t *out)
+{
+	const struct image_dn_bucket *b = image_nearest_dn(a->img, dn->bytes, dn->len);
+	const uint8_t *key;
+	char shown[4096];
+	size_t n;
+
+	if (!b)
+		return;
+	key = (const uint8_t *)a->img->h + b->key;
+	n = dn_print(key, b->key_len, shown, sizeof(shown));
+	json_object_set_new(out, "nearest", text(span_of(shown, n)));
+	n = dn_explain_difference(dn->bytes, dn->len, key, b->key_len, shown, sizeof(shown));
+	json_object_set_new(out, "difference", text(span_of(shown, n)));
+}
+
+json_t *report_lookup(const struct admin *a, const char *dn_text)
+{
+	static struct dn dn; /* 8 KiB, and one look-up at a time */
+	size_t where = 0, n;
+	enum dn_status st = dn_from_text(span_str(dn_text), &dn, &where);
+	struct image_domains hits;
+	char shown[4096];
+	json_t *out, *rows;
+
+	if (st != DN_OK) {
+		snprintf(shown, sizeof(shown), "not a usable distinguished name (%s at character %zu)", dn_status_name(st),
+		    where + 1);
+		return report_error(shown);
+	}
+	hits = image_find_dn(a->img, dn.bytes, dn.len);
+	rows = json_array();
+	for (uint32_t i = 0; i < hits.count; i++)
+		json_array_append_new(rows, domain_row(a, hits.index[i]));
+	n = dn_print(dn.bytes, dn.len, shown, sizeof(shown));
+	out = json_pack("{s:b, s:b, s:o, s:o}", "ok", 1, "found", hits.count > 0, "dn", text(span_of(shown, n)), "domains", rows);
+	if (out && hits.count == 0)
+		add_nearest(a, &dn, out);
+	if (out && dn_looks_reversed(span_str(dn_text)))
+		json_object_set_new(out, "note",
+		    json_string("the text begins with C=, so it is probably in reverse order: write the CN first"));
+	return out;
+}

@@ -1,0 +1,25 @@
+/*
+ * report - what operators ask for, as JSON, from read-only mappings.
+ *
+ * Process: admin.  May include: all of common, admin.h, jansson.  Owns nothing;
+ * the JSON it returns is the caller's.
+ */
+#ifndef ADMIN_REPORT_H
+#define ADMIN_REPORT_H
+
+#include <jansson.h>
+
+#include "admin/admin.h"
+
+/* Each returns a new object, NULL when memory runs out. */
+MUST_USE json_t *report_status(const struct admin *a);
+MUST_USE json_t *report_connections(const struct admin *a, const char *domain); /* NULL: all */
+MUST_USE json_t *report_domains(const struct admin *a, size_t limit);
+
+/* The entry of a DN in text form, or the nearest one and how it differs. */
+MUST_USE json_t *report_lookup(const struct admin *a, const char *dn);
+
+/* {"ok": false, "error": text} */
+MUST_USE json_t *report_error(const char *text);
+
+#endif

@@ -1,0 +1,339 @@
+#include "common/image.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common/dn.h"
+#include "common/shm.h"
+
+/* ---- attaching ---- */
+
+static bool inside(size_t size, uint64_t off, uint64_t len)
+{
+	return off <= size && len <= size - off;
+}
+
+static bool section_ok(const struct image *img, struct image_section s, size_t element)
+{
+	uint64_t bytes;
+
+	return !MUL_OVERFLOWS(s.count, (uint64_t)element, &bytes) && inside(img->size, s.off, bytes) && s.off % 8 == 0;
+}
+
+static bool str_ok(const struct image *img, struct image_str s)
+{
+	return inside(img->size, s.off, s.len);
+}
+
+static bool listeners_ok(const struct image *img)
+{
+	for (uint64_t i = 0; i < img->h->listeners.count; i++) {
+		const struct image_listener *l = &img->listener[i];
+
+		if (!str_ok(img, l->host) || !str_ok(img, l->advertise_host) ||
+		    !section_ok(img, l->allow, sizeof(struct image_cidr)) ||
+		    (l->tls != IMAGE_NONE && l->tls >= img->h->tls.count))
+			return false;
+	}
+	return true;
+}
+
+static bool tls_ok(const struct image *img)
+{
+	for (uint64_t i = 0; i < img->h->tls.count; i++) {
+		const struct image_tls *t = &img->tls[i];
+		const struct image_crl *crl = image_at(img, t->crls);
+
+		if (!str_ok(img, t->name) || !str_ok(img, t->ciphers) || !str_ok(img, t->ciphersuites) || !str_ok(img, t->groups) ||
+		    !section_ok(img, t->trust, sizeof(struct image_spki)) || !section_ok(img, t->crls, sizeof(*crl)))
+			return false;
+		for (uint64_t j = 0; j < t->crls.count; j++)
+			if (!section_ok(img, crl[j].revoked, sizeof(struct image_serial)))
+				return false;
+	}
+	return true;
+}
+
+static bool clusters_ok(const struct image *img)
+{
+	for (uint64_t i = 0; i < img->h->clusters.count; i++) {
+		const struct image_cluster *c = &img->cluster[i];
+		const struct image_server *s = image_at(img, c->servers);
+
+		if (!str_ok(img, c->name) || !section_ok(img, c->servers, sizeof(*s)))
+			return false;
+		for (uint64_t j = 0; j < c->servers.count; j++)
+			if (!str_ok(img, s[j].host) || !str_ok(img, s[j].id) || !str_ok(img, s[j].source_address))
+				return false;
+	}
+	return img->h->default_cluster < img->h->clusters.count;
+}
+
+static bool strings_ok(const struct image *img, struct image_section s)
+{
+	const struct image_str *str = image_at(img, s);
+
+	if (!section_ok(img, s, sizeof(*str)))
+		return false;
+	for (uint64_t i = 0; i < s.count; i++)
+		if (!str_ok(img, str[i]))
+			return false;
+	return true;
+}
+
+static bool identities_ok(const struct image *img)
+{
+	for (uint64_t i = 0; i < img->h->identities.count; i++) {
+		const struct image_identity *id = &img->identity[i];
+
+		if (!str_ok(img, id->header) || !str_ok(img, id->fixed) || !strings_ok(img, id->vouches) ||
+		    !strings_ok(img, id->numbers) || !strings_ok(img, id->keep))
+			return false;
+	}
+	return img->h->identity < img->h->identities.count;
+}
+
+static bool domains_ok(const struct image *img)
+{
+	for (uint64_t i = 0; i < img->h->domains.count; i++) {
+		const struct image_domain *d = &img->domain[i];
+
+		if (!str_ok(img, d->name) || !str_ok(img, d->host) || d->identity >= img->h->identities.count ||
+		    !section_ok(img, d->trust, sizeof(struct image_spki)) ||
+		    !section_ok(img, d->trusted_addresses, sizeof(struct image_cidr)))
+			return false;
+	}
+	return true;
+}
+
+static bool is_table(uint64_t count)
+{
+	return count && (count & (count - 1)) == 0;
+}
+
+static bool tables_ok(const struct image *img)
+{
+	const struct image_header *h = img->h;
+	const struct image_dn_bucket *dn = image_at(img, h->dn_table);
+	const struct image_name_bucket *name = image_at(img, h->name_table);
+	const struct image_host *host = image_at(img, h->hosts);
+
+	if (!is_table(h->dn_table.count) || !is_table(h->name_table.count) || !is_table(h->hosts.count))
+		return false;
+	for (uint64_t i = 0; i < h->dn_table.count; i++)
+		if (dn[i].key_len && (!inside(img->size, dn[i].key, dn[i].key_len) || dn[i].first % 4 ||
+					 !inside(img->size, dn[i].first, (uint64_t)dn[i].domains * sizeof(uint32_t))))
+			return false;
+	for (uint64_t i = 0; i < h->name_table.count; i++)
+		if (name[i].domain != IMAGE_NONE && name[i].domain >= h->domains.count)
+			return false;
+	for (uint64_t i = 0; i < h->hosts.count; i++)
+		if (!str_ok(img, host[i].name))
+			return false;
+	return true;
+}
+
+static bool header_ok(const struct image *img)
+{
+	const struct image_header *h = img->h;
+
+	return img->size >= sizeof(*h) && h->magic == IMAGE_MAGIC && h->version == IMAGE_VERSION &&
+	       h->header_size == sizeof(*h) && h->size == img->size &&
+	       section_ok(img, h->listeners, sizeof(struct image_listener)) && section_ok(img, h->tls, sizeof(struct image_tls)) &&
+	       section_ok(img, h->clusters, sizeof(struct image_cluster)) &&
+	       section_ok(img, h->identities, sizeof(struct image_identity)) &&
+	       section_ok(img, h->domains, sizeof(struct image_domain)) &&
+	       section_ok(img, h->dn_table, sizeof(struct image_dn_bucket)) &&
+	       section_ok(img, h->name_table, sizeof(struct image_name_bucket)) &&
+	       section_ok(img, h->hosts, sizeof(struct image_host)) && strings_ok(img, h->strip) &&
+	       section_ok(img, h->files, sizeof(struct image_file));
+}
+
+static bool process_ok(const struct image *img)
+{
+	const struct image_process *p = &img->h->process;
+
+	return str_ok(img, p->user) && str_ok(img, p->control_socket) && str_ok(img, p->state_dir) && str_ok(img, p->pid_file) &&
+	       str_ok(img, p->admin_host) && str_ok(img, img->h->log.to) && str_ok(img, img->h->log.access);
+}
+
+static bool index_strip(struct image *img)
+{
+	const struct image_str *s = image_at(img, img->h->strip);
+	size_t n = img->h->strip.count;
+	struct span *names = calloc(n ? n : 1, sizeof(*names));
+
+	if (!names)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		names[i] = image_text(img, s[i]);
+		img->strip.filter |= 1ULL << (names[i].len & 63);
+	}
+	img->strip.name = names;
+	img->strip.count = n;
+	return true;
+}
+
+struct image *image_attach(int fd)
+{
+	struct image *img = calloc(1, sizeof(*img));
+	struct span bytes;
+	int rc;
+
+	if (!img)
+		return NULL;
+	rc = shm_map(fd, &bytes);
+	if (rc < 0) {
+		free(img);
+		errno = rc == -ENOMEM ? ENOMEM : EBADMSG;
+		return NULL;
+	}
+	img->h = (const struct image_header *)(const void *)bytes.p;
+	img->size = bytes.len;
+	errno = EBADMSG;
+	if (header_ok(img)) {
+		img->settings = &img->h->settings;
+		img->listener = image_at(img, img->h->listeners);
+		img->tls = image_at(img, img->h->tls);
+		img->cluster = image_at(img, img->h->clusters);
+		img->identity = image_at(img, img->h->identities);
+		img->domain = image_at(img, img->h->domains);
+		if (process_ok(img) && listeners_ok(img) && tls_ok(img) && clusters_ok(img) && identities_ok(img) &&
+		    domains_ok(img) && tables_ok(img) && index_strip(img))
+			return img;
+	}
+	image_free(img);
+	return NULL;
+}
+
+void image_free(struct image *img)
+{
+	if (!img)
+		return;
+	shm_unmap(span_of(img->h, img->size));
+	free((void *)(uintptr_t)img->strip.name);
+	free(img);
+}
+
+/* ---- looking up ---- */
+
+struct image_domains image_find_dn(const struct image *img, const uint8_t *canonical, size_t len)
+{
+	const struct image_dn_bucket *table = image_at(img, img->h->dn_table);
+	uint64_t mask = img->h->dn_table.count - 1, hash = siphash(&img->h->hash_key, canonical, len);
+
+	if (len == 0)
+		return (struct image_domains){ 0 };
+	for (uint64_t i = hash & mask; table[i].key_len; i = (i + 1) & mask)
+		if (table[i].hash == hash && table[i].key_len == len &&
+		    memcmp((const char *)img->h + table[i].key, canonical, len) == 0)
+			return (struct image_domains){
+				.index = (const uint32_t *)(const void *)((const char *)img->h + table[i].first),
+				.count = table[i].domains,
+			};
+	return (struct image_domains){ 0 };
+}
+
+/* `name` begins with a dot for a wildcard's suffix. */
+static uint32_t find_name(const struct image *img, struct span name, bool wildcard)
+{
+	const struct image_name_bucket *table = image_at(img, img->h->name_table);
+	uint64_t mask = img->h->name_table.count - 1, hash = siphash(&img->h->hash_key, name.p, name.len);
+
+	for (uint64_t i = hash & mask; table[i].domain != IMAGE_NONE; i = (i + 1) & mask) {
+		const struct image_domain *d = &img->domain[table[i].domain];
+
+		if (table[i].hash == hash && !!(d->flags & DOMAIN_WILDCARD) == wildcard &&
+		    span_eq(image_text(img, d->name), span_from(name, wildcard)))
+			return table[i].domain;
+	}
+	return IMAGE_NONE;
+}
+
+static unsigned labels(struct span name)
+{
+	unsigned n = 1;
+
+	for (size_t i = 0; i < name.len; i++)
+		n += name.p[i] == '.';
+	return MIN(n, 63u);
+}
+
+uint32_t image_find_domain(const struct image *img, struct span host)
+{
+	uint32_t found = find_name(img, host, false);
+
+	/* Longest suffix first; lengths that no wildcard has are not looked up. */
+	for (size_t at = span_find(host, '.'); found == IMAGE_NONE && at < host.len;
+	     at += 1 + span_find(span_from(host, at + 1), '.'))
+		if (img->h->suffix_lengths >> labels(span_from(host, at + 1)) & 1)
+			found = find_name(img, span_from(host, at), true);
+	return found;
+}
+
+bool image_domain_covers(const struct image *img, uint32_t domain, struct span host)
+{
+	const struct image_domain *d = &img->domain[domain];
+	struct span name = image_text(img, d->name);
+
+	if (!(d->flags & DOMAIN_WILDCARD))
+		return span_eq(name, host);
+	return host.len > name.len + 1 && host.p[host.len - name.len - 1] == '.' &&
+	       span_eq(span_from(host, host.len - name.len), name);
+}
+
+uint32_t image_host_flags(const struct image *img, struct span host)
+{
+	const struct image_host *table = image_at(img, img->h->hosts);
+	uint64_t mask = img->h->hosts.count - 1;
+
+	for (uint64_t i = siphash(&img->h->hash_key, host.p, host.len) & mask; table[i].name.len; i = (i + 1) & mask)
+		if (span_eq(image_text(img, table[i].name), host))
+			return table[i].flags;
+	return 0;
+}
+
+bool image_host_is_local(const struct image *img, struct span host)
+{
+	for (;;) {
+		size_t dot;
+
+		if (image_host_flags(img, host) & HOST_LOCAL_DOMAIN)
+			return true;
+		dot = span_find(host, '.');
+		if (dot == host.len)
+			return false;
+		host = span_from(host, dot + 1);
+	}
+}
+
+bool image_cidr_has(const struct image *img, struct image_section cidrs, const uint8_t addr[16])
+{
+	const struct image_cidr *c = image_at(img, cidrs);
+
+	for (uint64_t i = 0; i < cidrs.count; i++) {
+		uint32_t whole = c[i].bits / 8, rest = c[i].bits % 8;
+
+		if (memcmp(c[i].addr, addr, whole) == 0 && (rest == 0 || (c[i].addr[whole] ^ addr[whole]) >> (8 - rest) == 0))
+			return true;
+	}
+	return false;
+}
+
+const struct image_dn_bucket *image_nearest_dn(const struct image *img, const uint8_t *canonical, size_t len)
+{
+	const struct image_dn_bucket *table = image_at(img, img->h->dn_table), *best = NULL;
+	unsigned most = 0;
+
+	for (uint64_t i = 0; i < img->h->dn_table.count; i++) {
+		unsigned n = table[i].key_len == 0 ? 0
+						   : dn_common_attributes(canonical, len,
+							 (const uint8_t *)img->h + table[i].key, table[i].key_len);
+
+		if (n > most) {
+			most = n;
+			best = &table[i];
+		}
+	}
+	return best;
+}

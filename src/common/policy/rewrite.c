@@ -1,0 +1,225 @@
+#include "common/policy/rewrite.h"
+
+#include "common/put.h"
+#include "common/sip/reply.h"
+
+#define VERSION_LEN 7	     /* "SIP/2.0", in whatever case it came */
+#define FIRST_MAX_FORWARDS 70 /* RFC 3261 16.6 3 */
+#define GROWTH_MAX 256	     /* of what is written anew in lines that were there, and of Content-Length */
+
+/* Output, and the run of untouched lines that is still to be copied: [from, to). */
+struct rewriter {
+	struct put out;
+	const char *from, *to;
+};
+
+static void flush(struct rewriter *w)
+{
+	put_span(&w->out, span_of(w->from, (size_t)(w->to - w->from)));
+	w->from = w->to;
+}
+
+static void write_line(struct rewriter *w, struct span name, struct span value)
+{
+	flush(w);
+	put_span(&w->out, name);
+	put_span(&w->out, SPAN(": "));
+	put_span(&w->out, value);
+	put_span(&w->out, SPAN("\r\n"));
+}
+
+static void write_number(struct rewriter *w, struct span name, uint64_t n)
+{
+	flush(w);
+	put_span(&w->out, name);
+	put_span(&w->out, SPAN(": "));
+	put_uint(&w->out, n);
+	put_span(&w->out, SPAN("\r\n"));
+}
+
+/* As it came; blanks before the colon go, since not every reader knows them. */
+static void keep_line(struct rewriter *w, const struct msg_header *h)
+{
+	if (unlikely(h->name.p[h->name.len] != ':')) {
+		write_line(w, h->name, h->value);
+		return;
+	}
+	if (w->to != h->line.p) {
+		flush(w);
+		w->from = h->line.p;
+	}
+	w->to = h->line.p + h->line.len;
+}
+
+/* Our own Content-Length, the end of the head, and the body byte for byte. */
+static size_t finish(struct rewriter *w, const struct sip_msg *msg)
+{
+	write_number(w, hdr_name(HDR_CONTENT_LENGTH), msg->body.len);
+	put_span(&w->out, SPAN("\r\n"));
+	put_span(&w->out, msg->body);
+	return put_done(&w->out).len;
+}
+
+/* ---- identity headers that pass ---- */
+
+static bool listed(const struct image *img, struct image_section names, struct span name)
+{
+	const struct image_str *one = image_at(img, names);
+
+	for (uint64_t i = 0; i < names.count; i++)
+		if (span_ieq(image_text(img, one[i]), name))
+			return true;
+	return false;
+}
+
+/* A header that containers are told to believe, whichever domain's setting says so. */
+static bool asserts_anywhere(const struct image *img, struct span name)
+{
+	if (span_ieq(name, SPAN("P-Preferred-Identity")))
+		return true;
+	for (uint64_t i = 0; i < img->h->identities.count; i++)
+		if (span_ieq(image_text(img, img->identity[i].header), name))
+			return true;
+	return false;
+}
+
+/* Is it in `keep` of the judged domain?  Rare, so that the look at all settings costs nothing in the run of things. */
+static bool kept(const struct image *img, const struct identity *id, const struct msg_header *h)
+{
+	if (id->domain == IMAGE_NONE || (id->asserted_len && h->id == HDR_P_ASSERTED_IDENTITY))
+		return false;
+	return listed(img, img->identity[img->domain[id->domain].identity].keep, h->name) &&
+	    !asserts_anywhere(img, h->name);
+}
+
+/* ---- a request from outside ---- */
+
+static void write_via(struct rewriter *w, const struct sip_msg *msg, const struct rewrite_request *how)
+{
+	struct put *o = &w->out;
+	size_t len;
+
+	flush(w);
+	put_span(o, SPAN("Via: "));
+	len = reply_via(&msg->via, how->source, how->source_port, o->p, (size_t)(o->end - o->p));
+	o->full |= len == 0;
+	o->p += len;
+	if (msg->via_rest.p) {
+		put_span(o, SPAN(", "));
+		put_span(o, span_trim(msg->via_rest));
+	}
+	put_span(o, SPAN("\r\n"));
+}
+
+/* The Route values that name us go; others in the same line stay. */
+static void write_route(struct rewriter *w, const struct msg_header *h, unsigned *to_remove)
+{
+	struct span rest = h->value;
+	struct name_addr one;
+
+	while (*to_remove && rest.p && name_addr_parse(rest, &one, &rest))
+		--*to_remove;
+	if (rest.p == h->value.p)
+		keep_line(w, h);
+	else if (rest.p)
+		write_line(w, h->name, span_trim(rest));
+}
+
+static void write_request_header(struct rewriter *w, const struct image *img, const struct sip_msg *msg, size_t index,
+    const struct rewrite_request *how, unsigned *routes)
+{
+	const struct msg_header *h = &msg->header[index];
+
+	if (unlikely(h->identity && !kept(img, how->identity, h)))
+		return;
+	switch (h->id) {
+	case HDR_VIA:
+		if ((int)index == msg->first[HDR_VIA])
+			write_via(w, msg, how);
+		else
+			keep_line(w, h);
+		break;
+	case HDR_ROUTE:
+		write_route(w, h, routes);
+		break;
+	case HDR_MAX_FORWARDS:
+		write_number(w, h->name, msg->max_forwards > 0 ? (uint64_t)msg->max_forwards - 1 : 0);
+		break;
+	case HDR_CONTENT_LENGTH:
+		break;
+	default:
+		keep_line(w, h);
+	}
+}
+
+/* What we add goes on top of everything: our Via, Record-Route, the assertion. */
+static void write_request_top(struct rewriter *w, const struct sip_msg *msg, const struct rewrite_request *how)
+{
+	const struct identity *id = how->identity;
+
+	put_span(&w->out, span_head(msg->start_line, msg->start_line.len - VERSION_LEN));
+	put_span(&w->out, SPAN("SIP/2.0\r\n"));
+	put_span(&w->out, how->via);
+	put_span(&w->out, how->record_route);
+	if (msg->max_forwards < 0)
+		write_number(w, hdr_name(HDR_MAX_FORWARDS), FIRST_MAX_FORWARDS);
+	if (id->header.len)
+		write_line(w, id->header, span_of(id->value, id->value_len));
+	if (id->asserted_len)
+		write_line(w, hdr_name(HDR_P_ASSERTED_IDENTITY), span_of(id->value, id->asserted_len));
+}
+
+size_t rewrite_request(const struct image *img, const struct sip_msg *msg, const struct rewrite_request *how, char *out,
+    size_t cap)
+{
+	struct rewriter w = { .out = put_into(out, cap) };
+	unsigned routes = how->routes_removed;
+
+	write_request_top(&w, msg, how);
+	for (size_t i = 0; i < msg->header_count; i++) {
+		const struct msg_header *h = &msg->header[i];
+
+		if (likely(h->id == HDR_OTHER && !h->identity))
+			keep_line(&w, h);
+		else
+			write_request_header(&w, img, msg, i, how, &routes);
+	}
+	return finish(&w, msg);
+}
+
+size_t rewrite_bound(const struct sip_msg *msg, const struct rewrite_request *how)
+{
+	const struct identity *id = how->identity;
+
+	return msg->head.len + msg->body.len + how->via.len + how->record_route.len + how->source.len + id->header.len +
+	    id->value_len + id->asserted_len + GROWTH_MAX;
+}
+
+/* ---- a response on its way back outside ---- */
+
+static void write_response_header(struct rewriter *w, const struct sip_msg *msg, size_t index, bool trust_domain)
+{
+	const struct msg_header *h = &msg->header[index];
+
+	if (h->identity && !(trust_domain && h->id == HDR_P_ASSERTED_IDENTITY))
+		return;
+	if ((int)index == msg->first[HDR_VIA]) {
+		if (msg->via_rest.p)
+			write_line(w, hdr_name(HDR_VIA), span_trim(msg->via_rest));
+	} else if (h->id != HDR_CONTENT_LENGTH) {
+		keep_line(w, h);
+	}
+}
+
+size_t rewrite_response_out(const struct image *img, const struct sip_msg *msg, bool trust_domain, char *out,
+    size_t cap)
+{
+	struct rewriter w = { .out = put_into(out, cap) };
+
+	put_span(&w.out, SPAN("SIP/2.0"));
+	put_span(&w.out, span_from(msg->start_line, VERSION_LEN));
+	put_span(&w.out, SPAN("\r\n"));
+	for (size_t i = 0; i < msg->header_count; i++)
+		write_response_header(&w, msg, i, trust_domain);
+	return finish(&w, msg);
+}

@@ -1,0 +1,182 @@
+#include "common/x509/facts.h"
+
+#include <openssl/bio.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+#include "common/dn_internal.h"
+
+#define TEXT_KEPT 1024 /* of a printed name in the facts: for logs only */
+
+/* One RDN: a SET of SEQUENCE { type, value }. */
+static int take_rdn(struct span set, unsigned number, struct dn_ava *avas, int count)
+{
+	struct span pair, whole, oid, value;
+	unsigned tag;
+
+	while (set.len) {
+		if (count == DN_AVA_MAX || !dn_der_next(&set, &tag, &pair, &whole) || tag != 0x30 ||
+		    !dn_der_next(&pair, &tag, &oid, &whole) || tag != 0x06 || !dn_der_next(&pair, &tag, &value, &whole))
+			return -1;
+		avas[count++] = (struct dn_ava){ .oid = oid, .tag = tag, .value = value, .der = whole, .set = number };
+	}
+	return count;
+}
+
+int facts_name_avas(const X509_NAME *name, struct dn_ava avas[static DN_AVA_MAX])
+{
+	const unsigned char *der;
+	struct span all, set, whole;
+	size_t len;
+	unsigned tag;
+	int count = 0;
+
+	if (X509_NAME_get0_der(name, &der, &len) != 1)
+		return -1;
+	whole = span_of(der, len);
+	if (!dn_der_next(&whole, &tag, &all, &set) || tag != 0x30)
+		return -1;
+	for (unsigned number = 0; all.len && count >= 0; number++) {
+		if (!dn_der_next(&all, &tag, &set, &whole) || tag != 0x31)
+			return -1;
+		count = take_rdn(set, number, avas, count);
+	}
+	return count;
+}
+
+enum dn_status facts_name_dn(const X509_NAME *name, struct dn *out)
+{
+	struct dn_ava avas[DN_AVA_MAX];
+	int count = facts_name_avas(name, avas);
+
+	return count < 0 ? DN_TOO_LONG : dn_from_avas(avas, (size_t)count, out);
+}
+
+size_t facts_name_print(const X509_NAME *name, char *out, size_t cap)
+{
+	static const char too_long[] = "(a name too long to print)";
+	struct dn_ava avas[DN_AVA_MAX];
+	int count = facts_name_avas(name, avas);
+	size_t n;
+
+	if (count == 0)
+		return 0;
+	n = count < 0 ? 0 : dn_print_avas(avas, (size_t)count, out, cap);
+	if (n == 0) {
+		n = MIN(sizeof(too_long) - 1, cap);
+		memcpy(out, too_long, n);
+	}
+	return n;
+}
+
+bool facts_spki(const X509 *cert, uint8_t sha256[static 32])
+{
+	unsigned char *der = NULL;
+	int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der);
+	bool ok = len > 0 && EVP_Digest(der, (size_t)len, sha256, NULL, EVP_sha256(), NULL) == 1;
+
+	OPENSSL_free(der);
+	return ok;
+}
+
+bool facts_serial(const ASN1_INTEGER *serial, struct image_serial *out)
+{
+	const unsigned char *p = ASN1_STRING_get0_data(serial);
+	int len = ASN1_STRING_length(serial);
+
+	for (; len > 0 && *p == 0; p++)
+		len--;
+	if (ASN1_STRING_type(serial) != V_ASN1_INTEGER || len > 20)
+		return false;
+	*out = (struct image_serial){ .len = (uint8_t)len };
+	memcpy(out->bytes, p, (size_t)len);
+	return true;
+}
+
+/* Seconds since 1970; false: no time at all. */
+static bool seconds_of(const ASN1_TIME *t, int64_t *out)
+{
+	struct tm tm;
+
+	if (!t || ASN1_TIME_to_tm(t, &tm) != 1)
+		return false;
+	*out = (int64_t)timegm(&tm);
+	return true;
+}
+
+static bool take_cert(const X509 *cert, struct cert_facts *out)
+{
+	return facts_spki(cert, out->key) && facts_serial(X509_get0_serialNumber(cert), &out->serial) &&
+	       seconds_of(X509_get0_notBefore(cert), &out->not_before) && seconds_of(X509_get0_notAfter(cert), &out->not_after);
+}
+
+static struct peer_facts *allocate(const X509 *leaf)
+{
+	struct dn dn;
+	enum dn_status st = facts_name_dn(X509_get_subject_name(leaf), &dn);
+	char subject[TEXT_KEPT], issuer[TEXT_KEPT];
+	size_t subject_len = facts_name_print(X509_get_subject_name(leaf), subject, sizeof(subject));
+	size_t issuer_len = facts_name_print(X509_get_issuer_name(leaf), issuer, sizeof(issuer));
+	size_t dn_len = st == DN_OK ? dn.len : 0;
+	struct peer_facts *f = calloc(1, sizeof(*f) + dn_len + subject_len + issuer_len);
+
+	if (!f)
+		return NULL;
+	f->references = 1;
+	f->dn_status = st;
+	f->dn_len = (uint32_t)dn_len;
+	f->text_len = (uint32_t)subject_len;
+	f->issuer_len = (uint32_t)issuer_len;
+	memcpy(f->dn, dn.bytes, dn_len);
+	memcpy(f->dn + dn_len, subject, subject_len);
+	memcpy(f->dn + dn_len + subject_len, issuer, issuer_len);
+	return f;
+}
+
+struct peer_facts *facts_of_chain(STACK_OF(X509) *chain, int64_t now)
+{
+	int count = sk_X509_num(chain);
+	struct peer_facts *f;
+	bool ok;
+
+	if (count < 1 || count > PEER_CHAIN_MAX + 1 || !(f = allocate(sk_X509_value(chain, 0))))
+		return NULL;
+	f->handshake = now;
+	f->chain_count = (uint32_t)count;
+	ok = X509_digest(sk_X509_value(chain, 0), EVP_sha256(), f->leaf, NULL) == 1;
+	for (int i = 0; i < count && ok; i++)
+		ok = take_cert(sk_X509_value(chain, i), &f->chain[i]);
+	for (int i = 0; i < count; i++)
+		memcpy(f->chain[i].issuer_key, f->chain[MIN(i + 1, count - 1)].key, 32);
+	if (ok)
+		return f;
+	peer_facts_put(f);
+	return NULL;
+}
+
+struct peer_facts *peer_facts_get(struct peer_facts *facts)
+{
+	facts->references++;
+	return facts;
+}
+
+void peer_facts_put(struct peer_facts *facts)
+{
+	if (facts && --facts->references == 0)
+		free(facts);
+}
+
+struct span peer_facts_dn(const struct peer_facts *facts)
+{
+	return span_of(facts->dn, facts->dn_len);
+}
+
+struct span peer_facts_dn_text(const struct peer_facts *facts)
+{
+	return span_of(facts->dn + facts->dn_len, facts->text_len);
+}
+
+struct span peer_facts_issuer_text(const struct peer_facts *facts)
+{
+	return span_of(facts->dn + facts->dn_len + facts->text_len, facts->issuer_len);
+}

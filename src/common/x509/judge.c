@@ -1,0 +1,270 @@
+#include "common/x509/judge.h"
+
+#include <openssl/objects.h>
+#include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
+
+#include "common/dn.h"
+#include "common/x509/facts.h"
+
+static void untrusted(struct peer_judgement *out, const struct image *img, enum peer_verdict verdict)
+{
+	*out = (struct peer_judgement){ .generation = img->h->generation, .verdict = verdict, .valid_until = INT64_MAX };
+}
+
+/* ---- by facts ---- */
+
+static bool has_key(const struct image *img, struct image_section keys, const uint8_t key[32])
+{
+	const struct image_spki *k = image_at(img, keys);
+
+	for (uint64_t i = 0; i < keys.count; i++)
+		if (memcmp(k[i].sha256, key, 32) == 0)
+			return true;
+	return false;
+}
+
+/* Does one of the keys stand above the leaf?  By key: two CAs may have one name. */
+static bool is_above(const struct image *img, struct image_section keys, const struct peer_facts *f)
+{
+	for (uint32_t i = 1; i < f->chain_count; i++)
+		if (has_key(img, keys, f->chain[i].key))
+			return true;
+	return false;
+}
+
+static enum peer_verdict check_dates(const struct peer_facts *f, int64_t now, int64_t *until)
+{
+	for (uint32_t i = 0; i < f->chain_count; i++) {
+		if (f->chain[i].not_before > now)
+			return PEER_NOT_YET_VALID;
+		if (f->chain[i].not_after < now)
+			return PEER_EXPIRED;
+		*until = MIN(*until, f->chain[i].not_after);
+	}
+	return PEER_TRUSTED;
+}
+
+static int serial_compare(const struct image_serial *a, const struct image_serial *b)
+{
+	return a->len != b->len ? (int)a->len - (int)b->len : memcmp(a->bytes, b->bytes, a->len);
+}
+
+static bool is_revoked(const struct image *img, const struct image_crl *crl, const struct image_serial *serial)
+{
+	const struct image_serial *revoked = image_at(img, crl->revoked);
+	uint64_t lo = 0, hi = crl->revoked.count;
+
+	while (lo < hi) {
+		uint64_t mid = lo + (hi - lo) / 2;
+		int c = serial_compare(serial, &revoked[mid]);
+
+		if (c == 0)
+			return true;
+		*(c < 0 ? &hi : &lo) = c < 0 ? mid : mid + 1;
+	}
+	return false;
+}
+
+/* One certificate against all CRLs of its issuer. */
+static enum peer_verdict check_crl(const struct image *img, const struct image_tls *t, const struct cert_facts *cert,
+    int64_t now, int64_t *until)
+{
+	const struct image_crl *crl = image_at(img, t->crls);
+	bool found = false;
+
+	for (uint64_t i = 0; i < t->crls.count; i++) {
+		if (memcmp(crl[i].issuer.sha256, cert->issuer_key, 32) != 0)
+			continue;
+		found = true;
+		if (is_revoked(img, &crl[i], &cert->serial))
+			return PEER_REVOKED;
+		if (t->crl_expired != CRL_EXPIRED_REJECT)
+			continue;
+		if (crl[i].next_update < now)
+			return PEER_CRL_EXPIRED;
+		*until = MIN(*until, crl[i].next_update);
+	}
+	return found || t->crl_check != CRL_CHECK_ALL ? PEER_TRUSTED : PEER_CRL_MISSING;
+}
+
+static enum peer_verdict check_profile(const struct image *img, const struct image_tls *t, const struct peer_facts *f,
+    int64_t now, int64_t *until)
+{
+	uint32_t last = t->crl_check == CRL_CHECK_ALL ? f->chain_count - 1 : 1;
+	enum peer_verdict v = PEER_TRUSTED;
+
+	if (!is_above(img, t->trust, f))
+		return PEER_CHAIN_INVALID;
+	for (uint32_t i = 0; i < last && i + 1 < f->chain_count && v == PEER_TRUSTED; i++)
+		v = check_crl(img, t, &f->chain[i], now, until);
+	return v;
+}
+
+/* The enabled domains of the DN whose own `trust`, if they have one, stands above the leaf. */
+static void find_domains(const struct image *img, const struct peer_facts *f, struct peer_judgement *out)
+{
+	struct image_domains hits = image_find_dn(img, f->dn, f->dn_len);
+	bool issuer_fits = false;
+
+	for (uint32_t i = 0; i < hits.count && out->domain_count < PEER_DOMAINS_MAX; i++) {
+		const struct image_domain *d = &img->domain[hits.index[i]];
+
+		if (d->trust.count && !is_above(img, d->trust, f))
+			continue;
+		issuer_fits = true;
+		if (d->flags & DOMAIN_ENABLED)
+			out->domain[out->domain_count++] = hits.index[i];
+	}
+	if (hits.count == 0)
+		out->verdict = PEER_DN_UNKNOWN;
+	else if (!issuer_fits)
+		out->verdict = PEER_CA_MISMATCH;
+	else if (out->domain_count == 0)
+		out->verdict = PEER_DOMAIN_DISABLED;
+}
+
+void judge_facts(const struct image *img, uint32_t tls, const struct peer_facts *facts, int64_t now,
+    struct peer_judgement *out)
+{
+	int64_t until = INT64_MAX;
+
+	untrusted(out, img, check_dates(facts, now, &until));
+	if (out->verdict == PEER_TRUSTED && tls != IMAGE_NONE)
+		out->verdict = check_profile(img, &img->tls[tls], facts, now, &until);
+	if (out->verdict == PEER_TRUSTED && facts->dn_status != DN_OK)
+		out->verdict = PEER_DN_UNUSABLE;
+	if (out->verdict == PEER_TRUSTED)
+		find_domains(img, facts, out);
+	/* What is wrong by its date now may be right later; a refused open connection is asked again at no cost. */
+	out->valid_until = out->verdict == PEER_TRUSTED ? until : INT64_MAX;
+}
+
+/* ---- by chain ---- */
+
+static enum peer_verdict verdict_of(int error)
+{
+	switch (error) {
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+		return PEER_EXPIRED;
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+		return PEER_NOT_YET_VALID;
+	case X509_V_ERR_INVALID_PURPOSE:
+		return PEER_WRONG_USAGE;
+	case X509_V_ERR_EE_KEY_TOO_SMALL:
+	case X509_V_ERR_CA_KEY_TOO_SMALL:
+	case X509_V_ERR_CA_MD_TOO_WEAK:
+		return PEER_WEAK;
+	}
+	return PEER_CHAIN_INVALID;
+}
+
+/* X509_V_... that leads to the alert that fits. */
+static int error_of(enum peer_verdict v)
+{
+	switch (v) {
+	case PEER_REVOKED:
+		return X509_V_ERR_CERT_REVOKED;
+	case PEER_EXPIRED:
+	case PEER_NOT_YET_VALID:
+	case PEER_CRL_EXPIRED:
+		return X509_V_ERR_CERT_HAS_EXPIRED;
+	case PEER_WRONG_USAGE:
+		return X509_V_ERR_INVALID_PURPOSE;
+	default:
+		return X509_V_ERR_APPLICATION_VERIFICATION;
+	}
+}
+
+/* RFC 5924: an extended key usage for SIP domains. */
+static bool is_sip_domain(const ASN1_OBJECT *o)
+{
+	char text[64];
+
+	return OBJ_obj2txt(text, sizeof(text), o, 1) > 0 && strcmp(text, "1.3.6.1.5.5.7.3.20") == 0;
+}
+
+/* peer_usage any_tls: one of three extended usages, or none named; and a key that may sign. */
+static bool any_tls_usage(X509 *leaf)
+{
+	EXTENDED_KEY_USAGE *eku = X509_get_ext_d2i(leaf, NID_ext_key_usage, NULL, NULL);
+	uint32_t usage = X509_get_key_usage(leaf);
+	bool ok = eku == NULL && X509_get_ext_by_NID(leaf, NID_ext_key_usage, -1) < 0;
+
+	for (int i = 0; eku && i < sk_ASN1_OBJECT_num(eku); i++) {
+		const ASN1_OBJECT *o = sk_ASN1_OBJECT_value(eku, i);
+		int nid = OBJ_obj2nid(o);
+
+		ok = ok || nid == NID_client_auth || nid == NID_server_auth || is_sip_domain(o);
+	}
+	sk_ASN1_OBJECT_pop_free(eku, ASN1_OBJECT_free);
+	return ok && (usage & (KU_DIGITAL_SIGNATURE | KU_KEY_AGREEMENT));
+}
+
+static enum peer_verdict verify(const struct image_tls *t, enum judge_role role, X509_STORE_CTX *ctx)
+{
+	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
+	int purpose = role == JUDGE_CLIENT ? X509_PURPOSE_SSL_CLIENT : X509_PURPOSE_SSL_SERVER;
+
+	X509_VERIFY_PARAM_set_auth_level(param, 2);
+	if (t->peer_usage == PEER_USAGE_ANY_TLS)
+		purpose = X509_PURPOSE_ANY;
+	if (X509_VERIFY_PARAM_set_purpose(param, purpose) != 1) {
+		X509_STORE_CTX_set_error(ctx, X509_V_ERR_UNSPECIFIED);
+		return PEER_CHAIN_INVALID;
+	}
+	if (X509_verify_cert(ctx) != 1 || X509_STORE_CTX_get_error(ctx) != X509_V_OK)
+		return verdict_of(X509_STORE_CTX_get_error(ctx));
+	if (t->peer_usage == PEER_USAGE_ANY_TLS && !any_tls_usage(X509_STORE_CTX_get0_cert(ctx)))
+		return PEER_WRONG_USAGE;
+	return PEER_TRUSTED;
+}
+
+/* Facts for the log of a peer whose chain did not verify: of the leaf alone. */
+static struct peer_facts *facts_of_leaf(X509 *leaf, int64_t now)
+{
+	STACK_OF(X509) *one = sk_X509_new_null();
+	struct peer_facts *f = one && leaf && sk_X509_push(one, leaf) ? facts_of_chain(one, now) : NULL;
+
+	sk_X509_free(one);
+	return f;
+}
+
+void judge_chain(const struct image *img, uint32_t tls, enum judge_role role, X509_STORE_CTX *ctx, int64_t now,
+    struct peer_facts **facts, struct peer_judgement *out)
+{
+	/* A profile that a reload removed in the middle of a handshake lets nobody in any more. */
+	enum peer_verdict v = tls == IMAGE_NONE ? PEER_CHAIN_INVALID : verify(&img->tls[tls], role, ctx);
+
+	*facts = NULL;
+	if (v == PEER_TRUSTED) {
+		*facts = facts_of_chain(X509_STORE_CTX_get0_chain(ctx), now);
+		if (*facts) {
+			judge_facts(img, tls, *facts, now, out);
+			if (out->verdict != PEER_TRUSTED)
+				X509_STORE_CTX_set_error(ctx, error_of(out->verdict));
+			return;
+		}
+		v = PEER_CHAIN_INVALID; /* longer than we keep, or a serial number that no CA may issue */
+	}
+	if (X509_STORE_CTX_get_error(ctx) == X509_V_OK)
+		X509_STORE_CTX_set_error(ctx, error_of(v));
+	*facts = facts_of_leaf(X509_STORE_CTX_get0_cert(ctx), now);
+	untrusted(out, img, v);
+}
+
+/* ---- without TLS ---- */
+
+void judge_address(const struct image *img, const uint8_t addr[16], int64_t now, struct peer_judgement *out)
+{
+	untrusted(out, img, PEER_PLAIN);
+	for (uint64_t i = 0; i < img->h->domains.count && out->domain_count < PEER_DOMAINS_MAX; i++) {
+		const struct image_domain *d = &img->domain[i];
+
+		if (d->trusted_addresses.count && (d->flags & DOMAIN_ENABLED) && image_cidr_has(img, d->trusted_addresses, addr))
+			out->domain[out->domain_count++] = (uint32_t)i;
+	}
+	if (out->domain_count)
+		out->verdict = PEER_TRUSTED;
+	(void)now; /* an address has no end date */
+}

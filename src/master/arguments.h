@@ -1,0 +1,22 @@
+/*
+ * arguments - the command line of sipward.
+ *
+ * Process: master.  May include: common/base.h.  Borrows argv.
+ */
+#ifndef MASTER_ARGUMENTS_H
+#define MASTER_ARGUMENTS_H
+
+#include "common/base.h"
+
+#define EXIT_USAGE 2
+#define EXIT_CONFIG 78 /* EX_CONFIG of sysexits.h */
+
+struct arguments {
+	const char *config_path;
+	bool check;
+};
+
+/* True: go on.  False: leave with *exit_code; what there was to say has been said. */
+MUST_USE bool arguments_parse(int argc, char **argv, struct arguments *out, int *exit_code);
+
+#endif

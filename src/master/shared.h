@@ -1,0 +1,61 @@
+/*
+ * shared - the regions of shared memory that counters, connection rows and
+ * states live in: made before the first fork, kept while the master lives.
+ *
+ * Process: master; shared_narrow and shared_clean in its children.
+ * May include: common/base.h, heritage, counters, conn_rows.  Owns the mappings and their memfds.
+ *
+ * F_SEAL_FUTURE_WRITE: after the master's own mapping is made, no other
+ * writable one can be.  A child maps everything but its own part again,
+ * read-only, and can't take that back.
+ */
+#ifndef MASTER_SHARED_H
+#define MASTER_SHARED_H
+
+#include "common/base.h"
+#include "common/heritage.h"
+
+enum shared_region_id { SHARED_COUNTERS, SHARED_ROWS, SHARED_STATES, SHARED_MASTER, SHARED_REGIONS };
+
+struct shared_region {
+	int fd;
+	char *p;
+	size_t each;  /* bytes of one worker's part; all of it for the master's */
+	size_t size;
+};
+
+struct shared {
+	struct shared_region region[SHARED_REGIONS];
+	size_t rows_per_worker;
+};
+
+/* 0 or -errno.  `rows` is a wish: it is cut so that a worker's rows fill whole pages. */
+MUST_USE int shared_init(struct shared *s, uint32_t workers, size_t rows);
+
+/* Child: make read-only what is not worker `worker`'s own; `worker` = UINT32_MAX: everything. 0 or -errno. */
+MUST_USE int shared_narrow(const struct shared *s, uint32_t worker);
+
+/* Worker: zero the own rows and gauges, which the one before has left. */
+void shared_clean(const struct shared *s, uint32_t worker);
+
+static inline struct counters *shared_counters(const struct shared *s)
+{
+	return (struct counters *)(void *)s->region[SHARED_COUNTERS].p;
+}
+
+static inline struct conn_row *shared_rows(const struct shared *s)
+{
+	return (struct conn_row *)(void *)s->region[SHARED_ROWS].p;
+}
+
+static inline struct worker_state *shared_states(const struct shared *s)
+{
+	return (struct worker_state *)(void *)s->region[SHARED_STATES].p;
+}
+
+static inline struct master_state *shared_master(const struct shared *s)
+{
+	return (struct master_state *)(void *)s->region[SHARED_MASTER].p;
+}
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * startup - the steps between the command line and the loop, one function each.
+ *
+ * Process: master.  May include: all of common and the master's modules.
+ * What they make belongs to struct master and is given back by startup_undo.
+ *
+ * Each step prints its own reason on stderr and returns an exit code, 0: go on.
+ */
+#ifndef MASTER_STARTUP_H
+#define MASTER_STARTUP_H
+
+#include "common/base.h"
+#include "master/master.h"
+
+/* --check: complaints and warnings on stderr; the exit code. */
+int startup_check(const char *config_path);
+
+/* Load the first generation, the same way as any reload does. */
+MUST_USE int startup_load(struct master *m);
+
+/* Whose rights the children get; pid file; log; sockets; regions: all that can fail before there is a child. */
+MUST_USE int startup_user(struct master *m);
+MUST_USE int startup_pid_file(struct master *m, int *pid_fd);
+MUST_USE int startup_log(struct master *m);
+MUST_USE int startup_regions(struct master *m, size_t open_files);
+MUST_USE int startup_listeners(struct master *m);
+MUST_USE int startup_control_socket(struct master *m);
+/* The rows of the process table become children that are due at once. */
+MUST_USE int startup_children(struct master *m, const struct process *table, size_t count);
+
+/* After the loop, or after a step that failed. */
+void startup_undo(struct master *m, int pid_fd);
+
+#endif

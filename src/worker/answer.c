@@ -1,0 +1,136 @@
+#include "worker/answer.h"
+
+#include <stdio.h>
+
+#include "common/sip/reply.h"
+#include "worker/events.h"
+
+#define ALLOW "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, SUBSCRIBE, NOTIFY, REFER, MESSAGE\r\n"
+
+static void send_answer(struct worker *w, struct conn *c, const struct sip_msg *msg, unsigned status, struct span reason,
+    struct span extra)
+{
+	/* The tag is a hash, so that a retransmission gets the same one (RFC 3261 8.2.7). */
+	struct reply reply = {
+		.status = status,
+		.reason = reason,
+		.extra = extra,
+		.received = span_of(c->addr_text, c->addr_text_len),
+		.rport = c->port,
+		.identity = &w->img->strip,
+		.tag = siphash(&w->keys.branch, msg->call_id.p, msg->call_id.len),
+	};
+	size_t len = reply_build(msg, &reply, w->answer, ANSWER_MAX);
+	char *room;
+
+	if (len == 0)
+		return;
+	if (conn_queued(c) + len > w->img->settings->queue_bytes) {
+		conn_kill(w, c, "peer does not read");
+		return;
+	}
+	room = conn_room(c, len);
+	if (!room) {
+		conn_kill(w, c, "out of memory");
+		return;
+	}
+	memcpy(room, w->answer, len);
+	conn_written(w, c, len);
+	counter_add(&w->counters->answered, 1);
+}
+
+/* Header lines that belong to a status. */
+static struct span extra_for(struct worker *w, enum refusal r, char *buf, size_t cap)
+{
+	int n = 0;
+
+	switch (r) {
+	case REFUSAL_NO_OUTBOUND:
+		n = snprintf(buf, cap, "Warning: 399 sipward \"this version carries no requests to external domains\"\r\n");
+		break;
+	case REFUSAL_NOT_SECURE:
+		n = snprintf(buf, cap, "Warning: 381 sipward \"SIPS Not Allowed\"\r\n");
+		break;
+	case REFUSAL_NO_CONTAINER:
+	case REFUSAL_QUEUE_FULL:
+	case REFUSAL_DRAINING:
+	case REFUSAL_TOO_LARGE:
+		if (w->img->settings->retry_after)
+			n = snprintf(buf, cap, "Retry-After: %llu\r\n", (unsigned long long)w->img->settings->retry_after);
+		break;
+	default:
+		break;
+	}
+	return span_of(buf, (size_t)n);
+}
+
+void answer_refusal(struct worker *w, struct conn *c, const struct sip_msg *msg, enum refusal r, struct span extra)
+{
+	char buf[128];
+
+	events_refused(w, c, msg, r);
+	if (!msg->is_request || msg->method_id == METHOD_ACK || refusal_status(r) == 0)
+		return;
+	if (extra.len == 0)
+		extra = extra_for(w, r, buf, sizeof(buf));
+	send_answer(w, c, msg, refusal_status(r), span_str(refusal_reason(r)), extra);
+}
+
+void answer_fault(struct worker *w, struct conn *c, const struct sip_msg *msg, const struct msg_fault *fault)
+{
+	char reason[128];
+	size_t len = msg_fault_reason(fault, reason, sizeof(reason));
+
+	events_malformed(w, c, msg, fault);
+	if (msg->is_request && msg->method_id != METHOD_ACK)
+		send_answer(w, c, msg, fault_status(fault->code), span_of(reason, len), SPAN_NONE);
+}
+
+/* Length of the lines at the start of `s` that end in CRLF and hold no other CR or LF. */
+static size_t good_lines(struct span s)
+{
+	size_t good = 0;
+
+	while (good < s.len) {
+		struct span rest = span_from(s, good);
+		size_t cr = span_find(rest, '\r'), lf = span_find(rest, '\n');
+
+		if (cr + 1 != lf || lf >= rest.len || cr == 0)
+			break;
+		good += lf + 1;
+	}
+	return good;
+}
+
+void answer_broken(struct worker *w, struct conn *c, enum fault code, struct span bytes)
+{
+	struct msg_rules rules = { .body_max = 0, .identity = &w->img->strip, .stream = false };
+	struct msg_fault fault = { .code = code, .header = HDR_OTHER }, ignored;
+	size_t len = good_lines(span_head(bytes, w->img->settings->header_bytes));
+	struct sip_msg msg;
+
+	memcpy(w->unfolded, bytes.p, len);
+	memcpy(w->unfolded + len, "\r\n", 2);
+	/* Only the spans are wanted; what else may be wrong with it no longer matters. */
+	if (msg_parse(span_of(w->unfolded, len + 2), &rules, w->headers, w->header_max, &msg, &ignored) != FAULT_NONE)
+		fault.offset = len;
+	answer_fault(w, c, &msg, &fault);
+}
+
+void answer_options(struct worker *w, struct conn *c, const struct sip_msg *msg)
+{
+	send_answer(w, c, msg, 200, SPAN("OK"), SPAN(ALLOW));
+}
+
+void answer_ping(struct worker *w, struct conn *c)
+{
+	char *room;
+
+	counter_add(&w->counters->pings, 1);
+	if (conn_queued(c) > w->img->settings->queue_bytes || !(room = conn_room(c, 2))) {
+		conn_kill(w, c, "peer does not read");
+		return;
+	}
+	memcpy(room, "\r\n", 2);
+	conn_written(w, c, 2);
+}

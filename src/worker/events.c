@@ -1,0 +1,289 @@
+#include "worker/events.h"
+
+#include <stdio.h>
+
+#include "common/addr.h"
+#include "common/log.h"
+#include "common/x509/facts.h"
+#include "worker/accept.h"
+#include "worker/conn_table.h"
+
+static void add_conn(struct log_line *l, struct conn *c)
+{
+	log_fmt(l, "conn", "%u.%u", c->slot, c->generation);
+	log_fmt(l, "peer", addr_is_ipv4(c->addr) ? "%.*s:%u" : "[%.*s]:%u", (int)c->addr_text_len, c->addr_text, c->port);
+	if (c->listener)
+		log_cstr(l, "listener", c->listener->text);
+}
+
+static void add_facts(struct log_line *l, const struct peer_facts *facts)
+{
+	const struct image_serial *serial;
+	char hex[2 * sizeof(serial->bytes) + 1] = "";
+
+	if (!facts)
+		return;
+	serial = &facts->chain[0].serial;
+	log_str(l, "dn", peer_facts_dn_text(facts));
+	log_str(l, "issuer", peer_facts_issuer_text(facts));
+	for (size_t i = 0; i < serial->len; i++)
+		snprintf(hex + 2 * i, 3, "%02x", serial->bytes[i]);
+	log_cstr(l, "serial", hex);
+}
+
+static void add_domains(struct log_line *l, const struct worker *w, const struct conn *c)
+{
+	char text[512];
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < c->judgement.domain_count && n < sizeof(text) - 1; i++) {
+		const struct image_domain *d = &w->img->domain[c->judgement.domain[i]];
+		struct span name = image_text(w->img, d->name);
+		int k = snprintf(text + n, sizeof(text) - n, "%s%s%.*s", i ? "," : "", d->flags & DOMAIN_WILDCARD ? "*." : "",
+		    SPAN_FMT(name));
+
+		n = MIN(sizeof(text) - 1, n + (size_t)MAX(k, 0));
+	}
+	if (n)
+		log_str(l, "domain", span_of(text, n));
+}
+
+static void copy_text(char *dst, size_t cap, struct span s)
+{
+	size_t n = MIN(s.len, cap - 1);
+
+	memcpy(dst, s.p, n);
+	dst[n] = '\0';
+}
+
+static struct conn_row *row_of(const struct worker *w, const struct conn *c)
+{
+	return &w->h->rows[(size_t)w->h->worker * w->h->rows_per_worker + c->slot];
+}
+
+static void publish(struct worker *w, struct conn *c)
+{
+	struct conn_row_text t = {
+		.used = 1,
+		.side = c->kind == CONN_EXTERNAL ? SIDE_EXTERNAL : SIDE_INTERNAL,
+		.outbound = c->kind == CONN_CONTAINER,
+		.trusted = c->judgement.domain_count > 0,
+		.tls = c->tls != NULL,
+		.peer_port = c->port,
+		.slot = c->slot,
+		.generation = c->generation,
+		.since = c->since,
+	};
+
+	copy_text(t.peer, sizeof(t.peer), span_of(c->addr_text, c->addr_text_len));
+	if (c->listener)
+		copy_text(t.listener, sizeof(t.listener), span_str(c->listener->text));
+	if (c->tls) {
+		t.resumed = tls_resumed(c->tls);
+		copy_text(t.tls_version, sizeof(t.tls_version), span_str(tls_version(c->tls)));
+		copy_text(t.cipher, sizeof(t.cipher), span_str(tls_cipher(c->tls)));
+	}
+	if (c->facts)
+		copy_text(t.dn, sizeof(t.dn), peer_facts_dn_text(c->facts));
+	if (c->judgement.domain_count)
+		copy_text(t.domain, sizeof(t.domain), image_text(w->img, w->img->domain[c->judgement.domain[0]].name));
+	conn_row_write(row_of(w, c), &t);
+}
+
+void events_accepted(struct worker *w, struct conn *c)
+{
+	struct log_line l;
+
+	publish(w, c);
+	if (c->kind == CONN_CONTAINER)
+		return; /* events_container says it */
+	if (c->kind == CONN_EXTERNAL && c->judgement.domain_count == 0) {
+		counter_add(&w->counters->peers_untrusted, 1);
+		counter_add(&w->counters->verdict[c->judgement.verdict], 1);
+	}
+	log_begin(&l, EVENT_CONN_ACCEPTED);
+	add_conn(&l, c);
+	if (c->kind == CONN_EXTERNAL) {
+		log_cstr(&l, "trust", c->judgement.domain_count ? "trusted" : "untrusted");
+		if (c->judgement.domain_count == 0)
+			log_cstr(&l, "reason", peer_verdict_name(c->judgement.verdict));
+		add_domains(&l, w, c);
+		add_facts(&l, c->facts);
+	}
+	if (c->tls) {
+		log_cstr(&l, "tls", tls_version(c->tls));
+		log_cstr(&l, "cipher", tls_cipher(c->tls));
+		log_cstr(&l, "resumed", tls_resumed(c->tls) ? "yes" : "no");
+	}
+	log_end(&l);
+}
+
+void events_closed(struct worker *w, struct conn *c)
+{
+	struct log_line l;
+
+	if (c->state == CONN_OPEN) {
+		conn_row_clear(row_of(w, c));
+		if (c->kind != CONN_CONTAINER) {
+			log_begin(&l, EVENT_CONN_CLOSED);
+			add_conn(&l, c);
+			add_domains(&l, w, c);
+			log_cstr(&l, "reason", c->close_reason);
+			log_num(&l, "messages", (int64_t)c->messages);
+			log_num(&l, "seconds", w->wall - c->since);
+			log_end(&l);
+		}
+	}
+	counter_add(&w->counters->closed, 1);
+}
+
+void events_handshake_begun(struct worker *w, struct conn *c)
+{
+	c->counted_handshake = true;
+	counter_add(&w->counters->handshakes_now, 1);
+}
+
+void events_handshake_over(struct worker *w, struct conn *c)
+{
+	if (!c->counted_handshake)
+		return;
+	c->counted_handshake = false;
+	counter_add(&w->counters->handshakes_now, (uint64_t)-1);
+}
+
+void events_handshake_done(struct worker *w, struct conn *c)
+{
+	events_handshake_over(w, c);
+	counter_add(&w->counters->handshakes, 1);
+	if (tls_resumed(c->tls))
+		counter_add(&w->counters->resumed, 1);
+}
+
+/* The configured name that the refused one was probably meant to be, and how it differs. */
+static void add_nearest(struct log_line *l, const struct worker *w, const struct peer_facts *facts)
+{
+	struct span dn = peer_facts_dn(facts), key;
+	const struct image_dn_bucket *b = image_nearest_dn(w->img, (const uint8_t *)dn.p, dn.len);
+	char text[512];
+	size_t n;
+
+	if (!b)
+		return;
+	key = span_of((const char *)w->img->h + b->key, b->key_len);
+	n = dn_print((const uint8_t *)key.p, key.len, text, sizeof(text));
+	log_str(l, "nearest", span_of(text, n));
+	n = dn_explain_difference((const uint8_t *)dn.p, dn.len, (const uint8_t *)key.p, key.len, text, sizeof(text));
+	log_str(l, "difference", span_of(text, n));
+}
+
+/* Looking through all configured names is for the curious operator, not for a million of them. */
+#define NEAREST_MAX 10000
+
+void events_handshake_failed(struct worker *w, struct conn *c)
+{
+	const struct peer_judgement *j = tls_judgement(c->tls);
+	const struct peer_facts *facts = tls_facts(c->tls);
+	struct log_line l;
+
+	events_handshake_over(w, c);
+	counter_add(&w->counters->handshakes_failed, 1);
+	if (w->log_budget)
+		w->log_budget--;
+	log_begin(&l, EVENT_CONN_REFUSED);
+	l.wanted = l.wanted && w->log_budget;
+	add_conn(&l, c);
+	if (j->verdict != PEER_TRUSTED) {
+		counter_add(&w->counters->peers_refused, 1);
+		counter_add(&w->counters->verdict[j->verdict], 1);
+		log_cstr(&l, "reason", peer_verdict_name(j->verdict));
+	} else {
+		log_cstr(&l, "reason", "handshake");
+	}
+	log_cstr(&l, "detail", tls_error(c->tls));
+	add_facts(&l, facts);
+	if (l.wanted && facts && j->verdict == PEER_DN_UNKNOWN && w->img->h->dn_count <= NEAREST_MAX)
+		add_nearest(&l, w, facts);
+	log_end(&l);
+}
+
+void events_peer_refused(struct worker *w, struct conn *c, const char *why)
+{
+	struct log_line l;
+
+	log_begin(&l, EVENT_CONN_REFUSED);
+	add_conn(&l, c);
+	log_cstr(&l, "reason", why);
+	log_end(&l);
+}
+
+void events_trust_lost(struct worker *w, struct conn *c)
+{
+	struct log_line l;
+
+	counter_add(&w->counters->trust_lost, 1);
+	counter_add(&w->counters->verdict[c->judgement.verdict], 1);
+	publish(w, c);
+	log_begin(&l, EVENT_TRUST_LOST);
+	add_conn(&l, c);
+	log_cstr(&l, "reason", peer_verdict_name(c->judgement.verdict));
+	add_facts(&l, c->facts);
+	log_end(&l);
+}
+
+/* Lines about single messages are limited, so that a flood of bad ones does not become a flood of lines. */
+static bool begin_message_line(struct worker *w, struct log_line *l, enum log_event event, struct conn *c,
+    const struct sip_msg *msg)
+{
+	if (w->log_budget == 0)
+		return false;
+	w->log_budget--;
+	log_begin(l, event);
+	add_conn(l, c);
+	add_domains(l, w, c);
+	if (msg->is_request)
+		log_str(l, "method", span_head(msg->method, 32));
+	else
+		log_num(l, "status", msg->status);
+	log_str(l, "call_id", span_head(msg->call_id, 128));
+	return true;
+}
+
+void events_malformed(struct worker *w, struct conn *c, const struct sip_msg *msg, const struct msg_fault *fault)
+{
+	struct log_line l;
+	char reason[128];
+	size_t n = msg_fault_reason(fault, reason, sizeof(reason));
+
+	counter_add(&w->counters->faults, 1);
+	counter_add(&w->counters->fault[fault->code], 1);
+	if (!begin_message_line(w, &l, EVENT_MSG_MALFORMED, c, msg))
+		return;
+	log_cstr(&l, "reason", fault_name(fault->code));
+	log_str(&l, "detail", span_of(reason, n));
+	log_num(&l, "offset", (int64_t)fault->offset);
+	log_end(&l);
+}
+
+void events_refused(struct worker *w, struct conn *c, const struct sip_msg *msg, enum refusal r)
+{
+	struct log_line l;
+
+	counter_add(&w->counters->refusal[r], 1);
+	counter_add(msg->is_request ? &w->counters->refused : &w->counters->dropped, 1);
+	if (!begin_message_line(w, &l, msg->is_request ? EVENT_MSG_REFUSED : EVENT_RESPONSE_DROPPED, c, msg))
+		return;
+	log_cstr(&l, "reason", refusal_name(r));
+	if (msg->is_request)
+		log_str(&l, "from", span_head(msg->from.uri.whole, 128));
+	log_end(&l);
+}
+
+void events_container(struct worker *w, bool up, struct span server, const char *reason)
+{
+	struct log_line l;
+
+	log_begin(&l, up ? EVENT_CONTAINER_UP : EVENT_CONTAINER_DOWN);
+	log_str(&l, "server", server);
+	log_cstr(&l, "reason", reason);
+	log_end(&l);
+}

@@ -1,0 +1,100 @@
+#include "worker/tls_peer.h"
+
+#include <errno.h>
+
+#include "common/clock.h"
+#include "common/x509/facts.h"
+#include "common/x509/judge.h"
+
+static const struct image *committed;
+static int ssl_index = -1;
+
+int tls_peer_init(void)
+{
+	if (ssl_index == -1)
+		ssl_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+	return ssl_index == -1 ? -ENOMEM : 0;
+}
+
+void tls_peer_judge_by(const struct image *img)
+{
+	committed = img;
+}
+
+bool tls_peer_attach(struct tls_peer *p, SSL *ssl)
+{
+	return SSL_set_ex_data(ssl, ssl_index, p);
+}
+
+struct tls_peer *tls_peer_of(const SSL *ssl)
+{
+	return SSL_get_ex_data(ssl, ssl_index);
+}
+
+void tls_peer_done(struct tls_peer *p)
+{
+	peer_facts_put(p->facts);
+	p->facts = NULL;
+}
+
+int tls_peer_verify(X509_STORE_CTX *store, void *arg)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct tls_peer *p = tls_peer_of(ssl);
+	int64_t now = clock_wall_s();
+
+	tls_peer_done(p);
+	p->presented = true;
+	p->handshake = now;
+	judge_chain(committed, *p->profile, JUDGE_CLIENT, store, now, &p->facts, &p->judgement);
+	if (p->judgement.verdict == PEER_TRUSTED)
+		return 1;
+	/* The store would not give this session out again: do not let the peer try. */
+	(void)SSL_set_num_tickets(ssl, 0); /* cannot fail */
+	return !p->required;
+}
+
+bool tls_peer_acceptable(const struct tls_peer *p, struct peer_facts *facts, int64_t handshake,
+    struct peer_judgement *out)
+{
+	const struct image_tls *profile;
+	int64_t now = clock_wall_s();
+
+	/* A profile that a reload has removed takes nobody any more. */
+	*out = (struct peer_judgement){ .verdict = PEER_TRUSTED }; /* for no domain */
+	if (*p->profile == IMAGE_NONE)
+		return false;
+	profile = &committed->tls[*p->profile];
+	if (!profile->resumption || handshake > now || (uint64_t)(now - handshake) >= profile->resumption_lifetime)
+		return false;
+	if (!facts) {
+		*out = (struct peer_judgement){ .generation = committed->h->generation,
+			.verdict = PEER_NO_CERTIFICATE,
+			.valid_until = INT64_MAX };
+		return !p->required;
+	}
+	judge_facts(committed, *p->profile, facts, now, out);
+	return out->verdict == PEER_TRUSTED;
+}
+
+void tls_peer_anonymous(struct tls_peer *p)
+{
+	tls_peer_done(p);
+	p->handshake = clock_wall_s();
+	p->judgement = (struct peer_judgement){ .generation = committed->h->generation,
+		.verdict = PEER_NO_CERTIFICATE,
+		.valid_until = INT64_MAX };
+}
+
+bool tls_peer_resume(struct tls_peer *p, struct peer_facts *facts, int64_t handshake)
+{
+	struct peer_judgement judgement;
+
+	bool ok = tls_peer_acceptable(p, facts, handshake, &judgement);
+
+	tls_peer_done(p);
+	p->facts = facts ? peer_facts_get(facts) : NULL;
+	p->handshake = handshake;
+	p->judgement = judgement;
+	return ok;
+}

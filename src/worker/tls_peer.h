@@ -1,0 +1,62 @@
+/*
+ * tls_peer - who stands at the other end of a TLS connection, as far as the
+ * library's callbacks know it: the facts, the judgement, and by which image
+ * and profile they are judged.
+ *
+ *   accept -> tls -> [identify] -> frame -> msg -> inspect -> route -> rewrite -> send
+ *
+ * Process: worker.  May include: common/base.h, clock, image, peer.h, x509/facts, x509/judge, OpenSSL.
+ * Owns a reference to the facts; borrows the committed image.
+ *
+ * The whole-chain callback and the session store both need this and neither
+ * may know `struct tls`: so it hangs on the SSL object by itself.
+ */
+#ifndef WORKER_TLS_PEER_H
+#define WORKER_TLS_PEER_H
+
+#include <openssl/ssl.h>
+
+#include "common/base.h"
+#include "common/image.h"
+#include "common/peer.h"
+
+struct tls_peer {
+	const uint32_t *profile; /* index of the context's profile in the committed image, or IMAGE_NONE */
+	bool required;		 /* client_certificate is `require` */
+	bool presented;		 /* this handshake brought a certificate, which was judged */
+	struct peer_facts *facts; /* counted; NULL: no certificate, or nothing to be known of it */
+	int64_t handshake;	 /* s since 1970: the original full handshake */
+	struct peer_judgement judgement;
+};
+
+/* Once per process; 0 or -errno. */
+MUST_USE int tls_peer_init(void);
+
+/* From now on judge by this image; it must outlive the next call. */
+void tls_peer_judge_by(const struct image *img);
+
+/* Hang the record on a connection, and find it. */
+MUST_USE bool tls_peer_attach(struct tls_peer *p, SSL *ssl);
+struct tls_peer *tls_peer_of(const SSL *ssl);
+void tls_peer_done(struct tls_peer *p);
+
+/*
+ * For SSL_CTX_set_cert_verify_callback: judge the presented chain.  1: go on,
+ * trusted or, when no certificate is required, untrusted; 0: end the handshake.
+ */
+int tls_peer_verify(X509_STORE_CTX *store, void *arg);
+
+/*
+ * Would this peer be taken as it was then, now?  `facts` NULL: it showed no
+ * certificate.  False: a full handshake has to find out.
+ */
+MUST_USE bool tls_peer_acceptable(const struct tls_peer *p, struct peer_facts *facts, int64_t handshake,
+    struct peer_judgement *out);
+
+/* There is no certificate, and there need not be one. */
+void tls_peer_anonymous(struct tls_peer *p);
+
+/* The peer of a resumed session: false when it is not acceptable any more. */
+MUST_USE bool tls_peer_resume(struct tls_peer *p, struct peer_facts *facts, int64_t handshake);
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * upstream - the containers: one connection to each per worker, shared by all
+ * peers; which one a message goes to; messages that wait for one.
+ *
+ *   accept -> tls -> identify -> frame -> msg -> inspect -> [route] -> rewrite -> [send]
+ *
+ * Process: worker.  May include: all of common, worker/conn, conn_table, events.
+ * Owns the table of containers and the waiting messages.
+ *
+ * A container is opened at start, and again with back-off (0.1 s doubling to
+ * 3 s) when the connection is lost; a request that finds none up hurries the
+ * next attempt.  Over a reload a container is recognised by its id; one that
+ * is gone from the configuration keeps its connection for 32 s, so that
+ * answers still come through.
+ */
+#ifndef WORKER_UPSTREAM_H
+#define WORKER_UPSTREAM_H
+
+#include "common/base.h"
+#include "common/image.h"
+#include "worker/conn.h"
+
+enum upstream_pick {
+	UPSTREAM_READY, /* *c is the connection to write to */
+	UPSTREAM_WAIT,	/* one is being connected: park the message */
+	UPSTREAM_NONE,	/* no server is up */
+	UPSTREAM_FULL,	/* its queue is over the limit */
+};
+
+/* Table for the worker's image; 0 or -errno. */
+MUST_USE int upstreams_new(struct worker *w);
+
+/* The image has changed: add, keep, retire. */
+void upstreams_reload(struct worker *w);
+
+/*
+ * Choose the container for a request: the one that the token names, else the
+ * one that an INVITE of the same branch went to (CANCEL, ACK), else by rendezvous hash on Call-ID.
+ */
+struct upstream_ask {
+	const struct route_plan *plan;
+	struct span call_id;
+	struct span branch;   /* ours: 39 bytes */
+	enum method method;
+};
+MUST_USE enum upstream_pick upstream_pick(struct worker *w, const struct upstream_ask *ask, struct conn **c,
+    const struct image_server **server);
+
+/* Keep a message until a container is up or given up; false: no room, answer 503. */
+MUST_USE bool upstream_park(struct worker *w, struct conn *from, struct span message);
+
+/* Completion of a connect, and the end of a container's connection. */
+void upstream_on_connect(struct worker *w, struct conn *c, int res);
+void upstream_lost(struct worker *w, struct upstream *u, struct conn *c);
+
+/* Once per turn: due attempts, retired containers; returns when it wants to be called again (ns), UINT64_MAX: not. */
+uint64_t upstreams_tick(struct worker *w);
+
+/* Is this the address of a configured container? */
+bool upstream_is_address(const struct image *img, const uint8_t addr[16]);
+
+#endif

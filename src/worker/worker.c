@@ -1,0 +1,279 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/confine.h"
+#include "common/heritage.h"
+#include "common/log.h"
+#include "worker/accept.h"
+#include "worker/answer.h"
+#include "worker/conn.h"
+#include "worker/conn_table.h"
+#include "worker/control.h"
+#include "worker/upstream.h"
+
+#define RING_ENTRIES 4096
+#define RECV_BUFFERS 512
+#define RECV_BUFFER_SIZE 16384
+#define HEADERS_MAX 4096	  /* upper bound of limits.header_fields */
+#define UNFOLDED_MAX (1048576 + 2) /* upper bound of limits.header_bytes, and an empty line */
+#define HANDSHAKE_STEPS 4	  /* in one turn: a storm of new peers must not delay established calls */
+#define SWEEP_SLICE 256		  /* connections looked at in one turn when all are judged again */
+#define LOG_LINES 1000		  /* about single messages and refusals, in one second */
+
+static int start(struct worker *w, char why[static 256])
+{
+	struct ring_config config = { RING_ENTRIES, RECV_BUFFERS, RECV_BUFFER_SIZE };
+	const char *ring_why = NULL;
+
+	w->now = clock_mono_ns();
+	w->wall = clock_wall_s();
+	w->plain = malloc(PLAIN_MAX);
+	w->unfolded = malloc(UNFOLDED_MAX);
+	w->answer = malloc(ANSWER_MAX);
+	w->headers = calloc(HEADERS_MAX, sizeof(*w->headers));
+	w->header_max = HEADERS_MAX;
+	w->wheel = timer_wheel_new(w->now);
+	w->conns = conn_table_new((uint32_t)w->h->rows_per_worker);
+	if (!w->plain || !w->unfolded || !w->answer || !w->headers || !w->wheel || !w->conns) {
+		snprintf(why, 256, "out of memory");
+		return -1;
+	}
+	if (tls_init() != 0) {
+		snprintf(why, 256, "the TLS library cannot be set up");
+		return -1;
+	}
+	if (control_first_generation(w, why) != 0)
+		return -1;
+	w->ring = ring_new(&config, &ring_why);
+	if (!w->ring) {
+		snprintf(why, 256, "%s", ring_why);
+		return -1;
+	}
+	if (control_new(w) != 0 || listeners_new(w) != 0 || upstreams_new(w) != 0) {
+		snprintf(why, 256, "out of memory");
+		return -1;
+	}
+	return 0;
+}
+
+static void dispatch(struct worker *w, const struct ring_event *e)
+{
+	struct conn *c;
+
+	w->completions++;
+	switch (e->op) {
+	case RING_ACCEPT:
+		listeners_on_accept(w, e);
+		return;
+	case RING_POLL:
+		control_on_event(w);
+		if (!e->more && !w->stopping)
+			ring_poll(w->ring, 0, 0, w->h->control_fd);
+		return;
+	case RING_NONE:
+	case RING_CANCEL:
+	case RING_OP_COUNT:
+		return;
+	case RING_RECV:
+	case RING_SEND:
+	case RING_CONNECT:
+		break;
+	}
+	c = conn_table_get(w->conns, e->slot, e->generation);
+	if (!c) { /* cannot be: a slot is freed at zero in flight; but a buffer must never be lost */
+		if (e->buffer >= 0)
+			ring_buffer_put(w->ring, e->buffer);
+		return;
+	}
+	if (e->op == RING_RECV)
+		conn_on_recv(w, c, e);
+	else if (e->op == RING_SEND)
+		conn_on_send(w, c, e);
+	else
+		upstream_on_connect(w, c, e->res);
+}
+
+/* Those that were on the list when the turn began; who puts itself back waits for the next turn. */
+static void run_list(struct worker *w, enum conn_list_id id, void (*step)(struct worker *, struct conn *))
+{
+	struct conn_list todo = w->lists[id];
+	struct conn *last = todo.last, *c;
+
+	while ((c = conn_list_take(w, id)) != NULL) {
+		bool end = c == last;
+
+		step(w, c);
+		if (end)
+			break;
+	}
+}
+
+static void flush_all(struct worker *w)
+{
+	struct conn *c;
+
+	while ((c = conn_list_take(w, LIST_DIRTY)) != NULL)
+		conn_flush(w, c);
+}
+
+static void run_timers(struct worker *w)
+{
+	struct timer *t;
+
+	while ((t = timer_expired(w->wheel, w->now)) != NULL)
+		conn_on_timer(w, CONTAINER_OF(t, struct conn, timer));
+}
+
+/* A connection with nothing under way may go when the worker drains. */
+static bool idle_enough(const struct conn *c)
+{
+	return c->state == CONN_OPEN && c->kind != CONN_CONTAINER && c->outstanding == 0 && c->in.len == 0 &&
+	       c->hold.len == 0 && conn_queued(c) == 0;
+}
+
+/* Look at a slice of all connections: judge again after a reload and once a second by the clock; drain. */
+static void sweep(struct worker *w)
+{
+	uint32_t top = conn_table_top(w->conns), n = 0;
+
+	if (w->sweep == UINT32_MAX) {
+		if (w->now < w->sweep_next)
+			return;
+		w->sweep = 0;
+	}
+	for (; w->sweep < top && n < SWEEP_SLICE; w->sweep++, n++) {
+		struct conn *c = conn_table_at(w->conns, w->sweep);
+
+		if (!c || c->state != CONN_OPEN)
+			continue;
+		if (conn_judge_again(w, c) && w->draining && idle_enough(c))
+			conn_close(w, c, "draining");
+	}
+	if (w->sweep >= top) {
+		w->sweep = UINT32_MAX;
+		w->sweep_next = w->now + NSEC_PER_SEC / (w->draining ? 20 : 1);
+	}
+}
+
+/* Only connections to containers are left. */
+static bool drained(const struct worker *w)
+{
+	for (uint32_t i = 0; i < conn_table_top(w->conns); i++) {
+		const struct conn *c = conn_table_at(w->conns, i);
+
+		if (c && c->kind != CONN_CONTAINER)
+			return false;
+	}
+	return true;
+}
+
+static void every_second(struct worker *w)
+{
+	struct worker_state *state = &w->h->states[w->h->worker];
+	int64_t wall = clock_wall_s();
+	struct rusage ru;
+
+	if (wall == w->wall)
+		return;
+	w->wall = wall;
+	w->log_budget = LOG_LINES;
+	counter_set(&w->counters->log_dropped, log_dropped());
+	if (getrusage(RUSAGE_SELF, &ru) == 0)
+		atomic_store(&state->cpu_us, (uint64_t)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000000 +
+						 (uint64_t)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec));
+}
+
+/*
+ * How long to wait.  While each receive brings several requests, or many
+ * completions come at once, a short wait for more of them makes records and
+ * sends larger; a lonely request is never held up.
+ */
+static struct ring_wait plan_wait(struct worker *w, uint64_t due)
+{
+	struct ring_wait wait = { .timeout_ns = UINT64_MAX, .batch = 1 };
+	bool busy = w->requests > 2 * w->receives || w->completions >= 32;
+
+	if (w->lists[LIST_AGAIN].first || w->lists[LIST_PARKED].first || (w->sweep != UINT32_MAX && w->sweep > 0)) {
+		wait.timeout_ns = 0;
+		return wait;
+	}
+	wait.timeout_ns = MIN(timer_next(w->wheel, w->now), NSEC_PER_SEC / (w->draining ? 50 : 1));
+	wait.timeout_ns = MIN(wait.timeout_ns, due > w->now ? due - w->now : 0);
+	if (busy && wait.timeout_ns > 100000) {
+		wait.batch = 64;
+		wait.batch_ns = 100000;
+	}
+	return wait;
+}
+
+static void begin_turn(struct worker *w)
+{
+	w->turn++;
+	w->now = clock_mono_ns();
+	w->handshake_steps = HANDSHAKE_STEPS;
+	w->completions = w->receives = w->requests = 0;
+	counter_add(&w->counters->turns, 1);
+	every_second(w);
+}
+
+/* One turn: what waited from the last one, then all completions, then one flush of each connection that has output. */
+static uint64_t turn(struct worker *w)
+{
+	struct ring_event e;
+	uint64_t due;
+
+	begin_turn(w);
+	run_list(w, LIST_AGAIN, conn_again);
+	while (ring_next(w->ring, &e))
+		dispatch(w, &e);
+	run_timers(w);
+	sweep(w);
+	due = control_step(w) ? w->now : UINT64_MAX;
+	due = MIN(due, upstreams_tick(w));
+	due = MIN(due, listeners_tick(w));
+	run_list(w, LIST_PARKED, conn_unpark);
+	flush_all(w);
+	return due;
+}
+
+static void loop(struct worker *w)
+{
+	while (!w->stopping && !(w->draining && drained(w))) {
+		struct ring_wait wait = plan_wait(w, turn(w));
+		int err = ring_turn(w->ring, &wait);
+
+		if (err) {
+			log_text(EVENT_SYSTEM, "io_uring: %s", strerror(-err));
+			exit(1);
+		}
+	}
+}
+
+NORETURN void worker_main(const struct heritage *h)
+{
+	struct worker w = { .h = h, .counters = &h->counters[h->worker], .sweep = UINT32_MAX, .log_budget = LOG_LINES };
+	char who[32], why[256] = "";
+
+	snprintf(who, sizeof(who), "worker %u", h->worker);
+	log_setup(h->log_fd, who, false, LOG_INFO);
+	/* What the last worker of this number left in its place. */
+	for (size_t i = 0; i < h->rows_per_worker; i++)
+		if (atomic_load(&h->rows[h->worker * h->rows_per_worker + i].seq))
+			conn_row_clear(&h->rows[h->worker * h->rows_per_worker + i]);
+	if (confine_drop(h->drop, h->uid, h->gid) != 0)
+		snprintf(why, sizeof(why), "cannot become the user that workers run as");
+	else if (start(&w, why) == 0 && confine(CONFINE_WORKER) != 0)
+		snprintf(why, sizeof(why), "cannot be confined");
+	if (why[0]) {
+		control_say_refused(h, why);
+		exit(1);
+	}
+	listeners_update(&w, h->sockets, h->socket_count);
+	control_say_running(&w);
+	loop(&w);
+	exit(0);
+}

@@ -326,8 +326,8 @@ Test(msg, request_in_full)
 	cr_assert(is(m->header[1].name, "P-asserted-IDENTITY") && is(m->header[1].value, "<sip:x@y>"));
 	cr_assert(is(m->header[1].line, "P-asserted-IDENTITY : <sip:x@y> \r\n"));
 	cr_assert(!m->header[0].identity);
-	cr_assert(m->first[HDR_VIA] == 0 && msg_next(m, HDR_VIA, 1) == 2 && msg_next(m, HDR_VIA, 3) == -1);
-	cr_assert(m->first[HDR_ROUTE] == -1 && msg_next(m, HDR_ROUTE, 0) == -1);
+	cr_assert(m->first[HDR_VIA] == 0 && msg_next_header(m, HDR_VIA, 1) == 2 && msg_next_header(m, HDR_VIA, 3) == -1);
+	cr_assert(m->first[HDR_ROUTE] == -1 && msg_next_header(m, HDR_ROUTE, 0) == -1);
 	cr_assert(m->status == 0 && m->reason.p == NULL);
 }
 

@@ -59,7 +59,7 @@ static bool next_route(struct routes *r, struct name_addr *out)
 		if (r->header < 0)
 			return false;
 		r->rest = r->msg->header[r->header].value;
-		r->header = msg_next(r->msg, HDR_ROUTE, (size_t)r->header + 1);
+		r->header = msg_next_header(r->msg, HDR_ROUTE, (size_t)r->header + 1);
 	}
 	return name_addr_parse(r->rest, out, &r->rest);
 }

@@ -292,7 +292,7 @@ enum fault msg_parse(struct span head, const struct msg_rules *rules, struct msg
 	return fault->code;
 }
 
-int msg_next(const struct sip_msg *msg, enum hdr_id id, size_t from)
+int msg_next_header(const struct sip_msg *msg, enum hdr_id id, size_t from)
 {
 	for (size_t i = from; i < msg->header_count; i++)
 		if (msg->header[i].id == id)

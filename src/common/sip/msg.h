@@ -117,6 +117,6 @@ MUST_USE enum fault msg_parse(struct span head, const struct msg_rules *rules, s
 size_t msg_fault_reason(const struct msg_fault *fault, char *out, size_t cap);
 
 /* Next header of the id at or after index `from`; -1: none. */
-int msg_next(const struct sip_msg *msg, enum hdr_id id, size_t from);
+int msg_next_header(const struct sip_msg *msg, enum hdr_id id, size_t from);
 
 #endif

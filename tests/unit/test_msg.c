@@ -421,6 +421,15 @@ Test(msg, each_byte_everywhere)
 	}
 }
 
+Test(msg, reads_nothing_before_the_head)
+{
+	struct result r;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		cr_assert_eq(parse(guard_copy_front(rows[i].in, strlen(rows[i].in)), &stream, &r), rows[i].want, "%s",
+		    rows[i].why);
+}
+
 /* Cut anywhere, a head is refused and nothing behind its end is read. */
 Test(msg, cut_anywhere)
 {

@@ -98,7 +98,7 @@ struct chars_scan {
 
 static inline struct chars_scan chars_scan_of(const char *p, const char *end)
 {
-	return (struct chars_scan){.block = p, .next = p, .end = end};
+	return (struct chars_scan){.block = p, .next = p, .start = p, .end = end};
 }
 
 /* Look at the next block; false at the end of the text. */

@@ -5,7 +5,6 @@
 
 #include "common/policy/route.h"
 #include "support/guard.h"
-#include "support/image_lookups.h"
 #include "support/test_image.h"
 
 #define NOW 1700000000u

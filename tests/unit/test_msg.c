@@ -3,11 +3,8 @@
  * by when it is.  To add a case, add a row.
  */
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "common/sip/frame.h"
 #include "common/sip/msg.h"
 #include "support/guard.h"
 
@@ -448,63 +445,6 @@ Test(msg, cut_anywhere)
 		struct span in = guard_copy(good, n);
 
 		cr_assert_neq(parse(in, &stream, &r), FAULT_NONE, "%zu bytes", n);
-		guard_free(in);
-	}
-}
-
-/* Framed, unfolded and parsed: FAULT_NONE, or what was wrong with the first message of the stream. */
-static const char *first_outcome(struct span in)
-{
-	static struct msg_header header[256];
-	static const struct msg_rules rules = { .body_max = 65536, .identity = &identity, .stream = true };
-	struct framer fr = { 0 };
-	struct sip_msg msg;
-	struct msg_fault fault;
-	struct span head;
-	enum frame_status st = frame_next(&fr, 65536, in, &head);
-	char *flat;
-	const char *name;
-
-	while (st == FRAME_CRLF || st == FRAME_PING) {
-		in = span_from(in, head.len);
-		st = frame_next(&fr, 65536, in, &head);
-	}
-	if (st != FRAME_HEAD)
-		return frame_status_name(st);
-	flat = malloc(head.len);
-	name = fault_name(msg_parse(span_of(flat, frame_unfold(head, flat)), &rules, header, 256, &msg, &fault));
-	free(flat);
-	return name;
-}
-
-/* A file of the corpus, and what its first message is. */
-static const struct {
-	const char *file, *want;
-} corpus[] = {
-#include "corpus_msg.inc"
-};
-
-static struct span read_file(const char *name)
-{
-	static char data[65536];
-	char path[512];
-	FILE *f;
-	size_t n;
-
-	snprintf(path, sizeof(path), CORPUS_DIR "/msg/%s.sip", name);
-	f = fopen(path, "rb");
-	cr_assert_not_null(f, "%s", path);
-	n = fread(data, 1, sizeof(data), f);
-	fclose(f);
-	return guard_copy(data, n);
-}
-
-Test(msg, corpus)
-{
-	for (size_t i = 0; i < ARRAY_LEN(corpus); i++) {
-		struct span in = read_file(corpus[i].file);
-
-		cr_assert_str_eq(first_outcome(in), corpus[i].want, "%s", corpus[i].file);
 		guard_free(in);
 	}
 }

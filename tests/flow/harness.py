@@ -277,14 +277,16 @@ class Container:
         def look():
             with self.lock:
                 return [m for m in self.messages if m.get("call-id") == call_id and method in (None, m.method)]
-        return wait_for(f"message {call_id} at the container", look, seconds)[0]
+        return wait_for(f"message {call_id} at the container", look, seconds)[-1]
 
     def count(self, call_id):
         with self.lock:
             return sum(m.get("call-id") == call_id for m in self.messages)
 
     def close(self):
-        self.listener.close()
+        if self.listener.fileno() >= 0:
+            self.listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that holds it in accept()
+            self.listener.close()
         for link in self.links:
             try:
                 link.sock.shutdown(socket.SHUT_RDWR)

@@ -183,7 +183,7 @@ static void try_response(const struct sip_msg *msg, bool trust_domain)
 	size_t bound = msg->head.len + msg->body.len + 256; /* what a caller needs to give */
 	char *out = check_alloc(bound);
 	size_t len = rewrite_response_out(test_image(), msg, trust_domain, out, bound);
-	bool via_left = msg->via_rest.p || msg_next(msg, HDR_VIA, (size_t)msg->first[HDR_VIA] + 1) >= 0;
+	bool via_left = msg->via_rest.p || msg_next_header(msg, HDR_VIA, (size_t)msg->first[HDR_VIA] + 1) >= 0;
 
 	CHECK(len > 0 && len <= bound);
 	if (via_left) { /* else the response is for ourselves and goes nowhere */

@@ -81,8 +81,9 @@ static enum token_status read_token(const struct image *img, const struct route_
 	enum token_status st = dialog_token_read(&keys->tokens, user, msg->call_id, now,
 	    (uint32_t)img->settings->token_lifetime, &t, &key);
 
+	/* Only we make URIs of ours with a user part for a Route: what is there and does not verify was tampered with. */
 	if (st != TOKEN_VALID)
-		return st;
+		return st == TOKEN_NOT_OURS && user.len ? TOKEN_FORGED : st;
 	if (t.domain != route_domain_id(img, keys, key, domain))
 		return TOKEN_FORGED;
 	out->has_token = true;

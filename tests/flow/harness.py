@@ -311,7 +311,8 @@ class Edge:
         self.file.write_text(json.dumps(config, indent=1))
 
     def start(self):
-        self.process = subprocess.Popen([str(BUILD / "sipward"), "-c", str(self.file)], stderr=open(self.log, "ab"))
+        self.process = subprocess.Popen([str(BUILD / "sipward"), "-c", str(self.file)], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, stderr=open(self.log, "ab"))
         def up():
             if self.process.poll() is not None:
                 raise AssertionError(f"sipward ended with {self.process.returncode}: {self.log.read_text()[-2000:]}")

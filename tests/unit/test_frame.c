@@ -87,6 +87,17 @@ Test(frame, at_once)
 	}
 }
 
+Test(frame, reads_nothing_before_the_input)
+{
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct span in = input(&rows[i]), front = guard_copy_front(in.p, in.len), head = SPAN_NONE;
+		struct framer fr = { 0 };
+		enum frame_status got = frame_next(&fr, HEAD_MAX, front, &head);
+
+		check(&rows[i], got, head, &fr, "at the front");
+	}
+}
+
 /* Up to every split, then the whole: what was said early stays said. */
 Test(frame, at_every_split)
 {

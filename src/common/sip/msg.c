@@ -74,7 +74,9 @@ static void request_line(struct msg_parser *ps, struct span text)
 		msg_note(ps, code, HDR_OTHER, START_LINE, rest.p);
 	if (code == FAULT_START_LINE)
 		return;
-	if (!uri_parse(out->request_uri_text, &out->request_uri))
+	if (out->request_uri_text.len > MSG_URI_MAX)
+		msg_note(ps, FAULT_URI_TOO_LONG, HDR_OTHER, START_LINE, out->request_uri_text.p);
+	else if (!uri_parse(out->request_uri_text, &out->request_uri))
 		msg_note(ps, FAULT_REQUEST_URI, HDR_OTHER, START_LINE, out->request_uri_text.p);
 }
 

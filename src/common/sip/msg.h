@@ -18,6 +18,9 @@
 #include "common/sip/value.h"
 #include "common/span.h"
 
+/* Longest Request-URI taken: readers with a fixed line buffer stand behind us (RFC 3261 21.4.11). */
+#define MSG_URI_MAX 4000
+
 enum fault {
 #define FAULT(id, status, closes, name, reason) FAULT_##id,
 #include "common/sip/fault.def"

@@ -22,6 +22,7 @@ void complaints_free(struct complaints *c)
 	free(c);
 }
 
+PRINTF_LIKE(6, 0)
 static void keep(struct complaints *c, const char *file, unsigned line, const char *pointer, const char *kind,
     const char *fmt, va_list args)
 {

@@ -11,6 +11,7 @@ unsigned config_line(const struct config_node *n)
 
 /* ---- complaints ---- */
 
+PRINTF_LIKE(3, 0)
 static void tell(const struct config_node *n, bool warning, const char *fmt, va_list args)
 {
 	char what[1024], pointer[JSON_POINTER_MAX + 64];

@@ -121,6 +121,16 @@ static struct image_section put_crls(struct config *c, const struct pki_profile 
 	return s;
 }
 
+/* A list that the library cannot read would stop every worker: say so here. */
+static void check_list(struct config *c, const struct config_node *n, const char *key, enum pki_list kind)
+{
+	struct config_node m = config_get(n, key, TYPE_STRING);
+	struct pki_file where = { NULL, n->source->path, config_line(&m), m.pointer };
+
+	if (m.value && !pki_check_list(kind, json_string_value(m.value), &where, c->complaints))
+		return; /* it has been complained about */
+}
+
 static struct image_tls read_settings(struct config *c, const struct config_node *n, const char *name)
 {
 	struct config_node lifetime = config_get(n, "resumption_lifetime", TYPE_NUMBER);
@@ -130,6 +140,9 @@ static struct image_tls read_settings(struct config *c, const struct config_node
 		config_bad(&lifetime, "found %g, expected 1 to 604800 seconds", seconds);
 		seconds = DEFAULT_RESUMPTION_LIFETIME;
 	}
+	check_list(c, n, "ciphers", PKI_CIPHERS);
+	check_list(c, n, "ciphersuites", PKI_CIPHERSUITES);
+	check_list(c, n, "groups", PKI_GROUPS);
 	return (struct image_tls){
 		.name = image_put_text(c->b, span_str(name)),
 		.any_trusted_ca = config_flag(n, "any_trusted_ca", false),

@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A sanitizer's run-time opens files, starts a tracer and maps what it likes: with it there is no filter. */
@@ -222,6 +223,7 @@ static int filter_load(enum confine_profile profile)
 
 int confine(enum confine_profile profile)
 {
+	tzset(); /* gmtime, which the TLS library calls, reads the time zone's file once: now */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return -errno;
 	if (SANITIZED)

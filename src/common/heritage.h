@@ -42,7 +42,7 @@ struct worker_state {
 	_Atomic uint64_t started; /* s since 1970 */
 	_Atomic uint64_t restarts; /* deaths that were followed by another start */
 	_Atomic uint64_t cpu_us;  /* of the running process; written by the worker */
-	_Atomic uint64_t generation;
+	_Atomic uint64_t generation; /* that it runs; written by the worker */
 } __attribute__((aligned(REGION_PAGE)));
 
 /* The master's own state for status; written by the master only. */

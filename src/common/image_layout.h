@@ -218,7 +218,7 @@ struct image_header {
 	struct image_section clusters;	 /* struct image_cluster */
 	struct image_section identities; /* struct image_identity */
 	struct image_section domains;	 /* struct image_domain */
-	struct image_section dn_table;	 /* struct image_dn_bucket, count = table size; 0: no DN configured */
+	struct image_section dn_table;	 /* struct image_dn_bucket, count = table size, never 0 */
 	struct image_section name_table; /* struct image_name_bucket */
 	struct image_section hosts;	 /* struct image_host, open addressing; count = table size; free: name.len 0 */
 	struct image_section strip;	 /* struct image_str: identity headers in lower case: default set, every

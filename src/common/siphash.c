@@ -2,12 +2,12 @@
 
 #include <string.h>
 
-static uint64_t rotl(uint64_t x, int n)
+static inline uint64_t rotl(uint64_t x, int n)
 {
 	return (x << n) | (x >> (64 - n));
 }
 
-static void round_once(struct siphash_state *s)
+static inline void round_once(struct siphash_state *s)
 {
 	s->v0 += s->v1;
 	s->v1 = rotl(s->v1, 13) ^ s->v0;
@@ -29,7 +29,7 @@ static uint64_t load64(const uint8_t *p)
 	return x; /* the reference is little-endian, and so is every machine we build for */
 }
 
-static void absorb(struct siphash_state *s, uint64_t word)
+static inline void absorb(struct siphash_state *s, uint64_t word)
 {
 	s->v3 ^= word;
 	round_once(s);
@@ -45,25 +45,34 @@ void siphash_begin(struct siphash_state *s, const struct siphash_key *key)
 				     k1 ^ 0x7465646279746573ULL, 0, 0 };
 }
 
-static void add_byte(struct siphash_state *s, uint8_t byte)
+/* The 0-7 bytes at p as the low bytes of a word. */
+static uint64_t load_few(const uint8_t *p, size_t len)
 {
-	s->tail |= (uint64_t)byte << (8 * (s->len++ & 7));
-	if ((s->len & 7) == 0) {
-		absorb(s, s->tail);
-		s->tail = 0;
-	}
+	uint64_t x = 0;
+
+	for (size_t i = 0; i < len; i++)
+		x |= (uint64_t)p[i] << (8 * i);
+	return x;
 }
 
 void siphash_add(struct siphash_state *s, const void *data, size_t len)
 {
 	const uint8_t *p = data;
+	unsigned held = 8 * (unsigned)(s->len & 7); /* bits in the tail */
+	uint64_t word;
 
-	for (; len && (s->len & 7); len--)
-		add_byte(s, *p++);
-	for (; len >= 8; len -= 8, p += 8, s->len += 8)
-		absorb(s, load64(p));
-	for (; len; len--)
-		add_byte(s, *p++);
+	s->len += len;
+	for (; len >= 8; len -= 8, p += 8) {
+		word = load64(p);
+		absorb(s, s->tail | word << held);
+		s->tail = held ? word >> (64 - held) : 0;
+	}
+	word = load_few(p, len);
+	s->tail |= word << held;
+	if (held + 8 * len >= 64) {
+		absorb(s, s->tail);
+		s->tail = word >> (64 - held); /* held is not 0: len is below 8 */
+	}
 }
 
 void siphash_add_field(struct siphash_state *s, const void *data, size_t len)
@@ -74,13 +83,25 @@ void siphash_add_field(struct siphash_state *s, const void *data, size_t len)
 	siphash_add(s, data, len);
 }
 
-uint64_t siphash_end(struct siphash_state *s)
+static uint64_t finish(struct siphash_state *s, uint64_t mark)
 {
-	absorb(s, s->tail | s->len << 56);
-	s->v2 ^= 0xff;
+	s->v2 ^= mark;
 	for (int i = 0; i < 4; i++)
 		round_once(s);
 	return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
+}
+
+uint64_t siphash_end(struct siphash_state *s)
+{
+	absorb(s, s->tail | s->len << 56);
+	return finish(s, 0xff);
+}
+
+void siphash_end_128(struct siphash_state *s, uint64_t out[static 2])
+{
+	out[0] = siphash_end(s);
+	s->v1 ^= 0xdd;
+	out[1] = finish(s, 0);
 }
 
 uint64_t siphash(const struct siphash_key *key, const void *data, size_t len)

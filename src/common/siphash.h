@@ -30,4 +30,7 @@ void siphash_add_field(struct siphash_state *s, const void *data, size_t len);
 
 uint64_t siphash_end(struct siphash_state *s);
 
+/* The same and 64 bits more, drawn from the state as SipHash-2-4-128 does. */
+void siphash_end_128(struct siphash_state *s, uint64_t out[static 2]);
+
 #endif

@@ -20,8 +20,7 @@ static void read_setting(struct config *c, const struct config_node *root, const
 	double unit = row->type == SETTING_SECONDS ? 1000.0 : 1.0, v;
 	char name[64];
 
-	if (span_find(key, '.') < key.len) {
-		(void)span_cut(&key, '.', &section); /* there is one */
+	if (span_find(key, '.') < key.len && span_cut(&key, '.', &section)) {
 		snprintf(name, sizeof(name), "%.*s", SPAN_FMT(section));
 		from = config_get(root, name, TYPE_OBJECT);
 	}

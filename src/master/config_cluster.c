@@ -33,13 +33,12 @@ static struct image_server read_server(struct config *c, const struct config_nod
 	if (!host.value)
 		return row;
 	name = config_host(&host, canonical);
-	if (name.len == 0)
+	if (name.len == 0 || !config_resolve(c, &host, HOST_CONTAINER, row.addr))
 		return row;
 	len = snprintf(id, sizeof(id), "%.*s:%u;tcp", SPAN_FMT(name), row.port);
 	row.host = image_put_text(c->b, name);
 	row.id = image_put_text(c->b, span_of(id, (size_t)len));
 	image_add_host(c->b, name, HOST_CONTAINER);
-	(void)config_resolve(c, &host, HOST_CONTAINER, row.addr); /* it complained */
 	return row;
 }
 

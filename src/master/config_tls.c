@@ -1,6 +1,4 @@
-#include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/ssl.h>
 #include <stdlib.h>
 
 #include "master/config.h"
@@ -124,25 +122,24 @@ static struct image_section put_crls(struct config *c, const struct pki_profile 
 	return s;
 }
 
-/* What a worker would only find out while it builds its contexts. */
-static void check_algorithms(const struct config_node *n)
+/* A list that the library cannot read would stop every worker: say so here. */
+static void check_lists(struct config *c, const struct config_node *n)
 {
-	struct config_node ciphers = config_get(n, "ciphers", TYPE_STRING), suites = config_get(n, "ciphersuites", TYPE_STRING),
-			   groups = config_get(n, "groups", TYPE_STRING);
-	SSL_CTX *ssl = SSL_CTX_new(TLS_method());
+	static const struct {
+		const char *key;
+		enum pki_list kind;
+	} lists[] = { { "ciphers", PKI_CIPHERS }, { "ciphersuites", PKI_CIPHERSUITES }, { "groups", PKI_GROUPS } };
 
-	if (!ssl) {
-		config_bad(n, "the TLS library makes no context");
-		return;
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+		struct config_node m = config_get(n, lists[i].key, TYPE_STRING);
+		struct pki_file where = { .config_file = n->source->path, .pointer = m.pointer };
+
+		if (!m.value)
+			continue;
+		where.line = config_line(&m);
+		if (!pki_check_list(lists[i].kind, json_string_value(m.value), &where, c->complaints))
+			continue; /* it complained */
 	}
-	if (ciphers.value && !SSL_CTX_set_cipher_list(ssl, json_string_value(ciphers.value)))
-		config_bad(&ciphers, "found \"%s\", expected ciphers of TLS 1.2 as OpenSSL names them", json_string_value(ciphers.value));
-	if (suites.value && !SSL_CTX_set_ciphersuites(ssl, json_string_value(suites.value)))
-		config_bad(&suites, "found \"%s\", expected ciphersuites of TLS 1.3 as OpenSSL names them", json_string_value(suites.value));
-	if (groups.value && !SSL_CTX_set1_groups_list(ssl, (void *)(uintptr_t)json_string_value(groups.value))) /* only read there */
-		config_bad(&groups, "found \"%s\", expected groups as OpenSSL names them, like X25519:P-256", json_string_value(groups.value));
-	SSL_CTX_free(ssl);
-	ERR_clear_error();
 }
 
 static struct image_tls read_settings(struct config *c, const struct config_node *n, const char *name)
@@ -217,7 +214,7 @@ static void read_profile(struct config *c, const struct config_node *n, const ch
 		.takes_peers = row.client_certificate != CLIENT_CERT_OFF,
 	};
 
-	check_algorithms(n);
+	check_lists(c, n);
 	read_files(c, n, &row, &profile);
 	(void)image_add_tls(c->b, &row); /* its index is that of the profile */
 	c->profile[c->profile_count++] = profile;

@@ -69,7 +69,7 @@ static void check_dates(const struct pki_file *file, struct complaints *c, const
 	int64_t from = 0, to = INT64_MAX, now = clock_wall_s();
 	char name[256];
 
-	if (!pki_time(X509_get0_notBefore(cert), &from) || !pki_time(X509_get0_notAfter(cert), &to))
+	if (!facts_time(X509_get0_notBefore(cert), &from) || !facts_time(X509_get0_notAfter(cert), &to))
 		pki_warn(c, file, "certificate \"%s\" has a date that cannot be read", pki_subject(cert, name));
 	else if (from > now)
 		pki_warn(c, file, "certificate \"%s\" is not yet valid", pki_subject(cert, name));
@@ -175,7 +175,7 @@ static bool store_identity(struct work *w, size_t i, STACK_OF(X509) *certs, EVP_
 		if (X509_up_ref(cert) && !sk_X509_push(w->chains, cert))
 			X509_free(cert);
 	}
-	if (!pki_time(X509_get0_notAfter(sk_X509_value(certs, 0)), &id->not_after))
+	if (!facts_time(X509_get0_notAfter(sk_X509_value(certs, 0)), &id->not_after))
 		id->not_after = 0;
 	return cert_der(file, w->c, sk_X509_value(certs, 0), &id->leaf) &&
 	    key_der(&w->in->private_key[i], w->c, key, &id->key);

@@ -124,7 +124,7 @@ static bool take_dates(const struct list *l, struct pki_crl *out)
 	int64_t now = clock_wall_s(), from;
 
 	out->next_update = INT64_MAX;
-	if (!pki_time(X509_CRL_get0_lastUpdate(l->crl), &from) || (next && !pki_time(next, &out->next_update))) {
+	if (!facts_time(X509_CRL_get0_lastUpdate(l->crl), &from) || (next && !facts_time(next, &out->next_update))) {
 		list_complain(l, "has a date that cannot be read");
 		return false;
 	}

@@ -109,16 +109,6 @@ void pki_der_done(struct pki_der *der)
 	*der = (struct pki_der){ 0 };
 }
 
-bool pki_time(const ASN1_TIME *t, int64_t *out)
-{
-	struct tm tm;
-
-	if (!t || !ASN1_TIME_to_tm(t, &tm))
-		return false;
-	*out = (int64_t)timegm(&tm);
-	return true;
-}
-
 static bool is_one_of(const char *name, const char *const *names)
 {
 	for (; *names; names++)

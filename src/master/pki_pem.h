@@ -32,9 +32,6 @@ const char *pki_reason(void);
 /* A certificate's subject for a complaint; cut to the buffer. */
 const char *pki_subject(const X509 *cert, char out[static 256]);
 
-/* Seconds since 1970; false: not a time. */
-MUST_USE bool pki_time(const ASN1_TIME *t, int64_t *out);
-
 /* All certificates of the file, in its order, at least one; NULL after a complaint. */
 MUST_USE STACK_OF(X509) *pki_pem_certificates(const struct pki_file *file, struct complaints *c);
 

@@ -236,7 +236,7 @@ static enum refusal find_way_back(struct worker *w, const struct sip_msg *msg, s
 	if (!uri_param(msg->via.params, SPAN(BACK_PARAM), &text) ||
 	    way_back_read(&w->way_back_key, text, &back) != TOKEN_VALID)
 		return REFUSAL_RESPONSE_FORGED;
-	if (!msg->via_rest.p && msg_next(msg, HDR_VIA, (size_t)msg->first[HDR_VIA] + 1) < 0)
+	if (!msg->via_rest.p && msg_next_header(msg, HDR_VIA, (size_t)msg->first[HDR_VIA] + 1) < 0)
 		return REFUSAL_RESPONSE_LAST_VIA;
 	c = back.incarnation == w->h->incarnation ? conn_table_get(w->conns, back.slot, back.generation) : NULL;
 	if (!c || c->kind != CONN_EXTERNAL || c->state != CONN_OPEN)

@@ -84,7 +84,7 @@ class Pki:
         work = self.dir / f"db-{name}"
         work.mkdir()
         (work / "index.txt").touch()
-        (work / "serial").write_text("4D2\n")
+        (work / "serial").write_text("04D2\n")
         conf.write_text(f"[ca]\ndefault_ca=d\n[d]\ndatabase={work}/index.txt\nserial={work}/serial\nnew_certs_dir={work}\n"
                         "default_md=sha256\npolicy=p\nunique_subject=no\n[p]\ncountryName=optional\norganizationName=optional\ncommonName=optional\n")
         self.path(name + ".csr").write_bytes(csr)
@@ -277,14 +277,16 @@ class Container:
         def look():
             with self.lock:
                 return [m for m in self.messages if m.get("call-id") == call_id and method in (None, m.method)]
-        return wait_for(f"message {call_id} at the container", look, seconds)[0]
+        return wait_for(f"message {call_id} at the container", look, seconds)[-1]
 
     def count(self, call_id):
         with self.lock:
             return sum(m.get("call-id") == call_id for m in self.messages)
 
     def close(self):
-        self.listener.close()
+        if self.listener.fileno() >= 0:
+            self.listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that holds it in accept()
+            self.listener.close()
         for link in self.links:
             try:
                 link.sock.shutdown(socket.SHUT_RDWR)
@@ -309,7 +311,8 @@ class Edge:
         self.file.write_text(json.dumps(config, indent=1))
 
     def start(self):
-        self.process = subprocess.Popen([str(BUILD / "sipward"), "-c", str(self.file)], stderr=open(self.log, "ab"))
+        self.process = subprocess.Popen([str(BUILD / "sipward"), "-c", str(self.file)], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, stderr=open(self.log, "ab"))
         def up():
             if self.process.poll() is not None:
                 raise AssertionError(f"sipward ended with {self.process.returncode}: {self.log.read_text()[-2000:]}")

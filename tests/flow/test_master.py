@@ -40,7 +40,7 @@ class Master:
         self.process = None
 
     @staticmethod
-    def listener(port=0, side="internal", host="127.0.0.1"):
+    def listener(port=0, side="external", host="127.0.0.1"):
         return {"side": side, "protocol": "TCP", "host": host, "port": port}
 
     def write(self, **changes):
@@ -392,7 +392,7 @@ class Reload(Case):
         m = self.master().start()
         first = m.ports()[0]
         keep = m.listener()
-        self.assertTrue(m.reload(listeners=[m.listener(side="external"), keep]).startswith("ok"))
+        self.assertTrue(m.reload(listeners=[m.listener(side="internal"), keep]).startswith("ok"))
         second, same = m.ports()
         self.assertEqual(same, first, "a listener that stays keeps its port and sockets")
         self.assertEqual({ask(second)["worker"] for _ in range(40)}, {0, 1})
@@ -407,9 +407,10 @@ class Reload(Case):
             s.bind(("127.0.0.1", 0))
             port = s.getsockname()[1]
         m = self.master()
-        m.write(listeners=[m.listener(port)])
+        m.write(listeners=[m.listener(), m.listener(port)])
         m.start()
-        self.assertTrue(m.reload(listeners=[m.listener(port, side="external")]).startswith("ok"))
+        answer = m.reload(listeners=[m.listener(), m.listener(port, side="internal")])
+        self.assertTrue(answer.startswith("ok"), answer)
         self.assertEqual({ask(port)["generation"] for _ in range(40)}, {2})
 
     def test_more_sockets_than_one_message_holds(self):
@@ -480,7 +481,7 @@ class Reload(Case):
         m = self.master().start()
         self.assertTrue(m.operator("r").startswith("ok"))
         before = m.fds()
-        a, b = m.config["listeners"], m.config["listeners"] + [m.listener(side="external")]
+        a, b = m.config["listeners"], m.config["listeners"] + [m.listener(side="internal")]
         for i in range(100):
             if i % 10 == 9:
                 m.file.write_text("broken")

@@ -14,6 +14,7 @@ class Trust(FlowTest):
         pki.leaf("expired", "/C=DE/O=Partner GmbH/CN=sip.partner.example", expired=True)
         pki.leaf("twin", "/C=DE/O=Partner GmbH/CN=sip.partner.example", ca="ca2")
         pki.leaf("mail", "/C=DE/O=Partner GmbH/CN=sip.partner.example", eku="emailProtection")
+        pki.leaf("almost", "/C=DE/O=Partner GmbH/CN=sip.partner.exampel")
         pki.leaf("revoked", "/C=DE/O=Partner GmbH/CN=sip.partner.example")
         pki.crl("list", revoked=["revoked"])
 
@@ -56,7 +57,8 @@ class Trust(FlowTest):
     def test_unknown_name_is_refused(self):
         self.edge()
         self.refused("stranger", "dn_unknown")
-        self.running.logged("nearest=.*difference=")
+        self.refused("almost", "dn_unknown")
+        self.running.logged('nearest="CN=sip.partner.example,O=partner gmbh,C=de" difference="has CN=sip.partner.exampel')
 
     def test_expired_is_refused(self):
         self.edge()

@@ -34,7 +34,7 @@ static void check_spans(const struct sip_msg *msg, const struct msg_fault *fault
 		CHECK(check_within(msg->header[i].value, msg->header[i].line));
 	}
 	for (int id = HDR_OTHER + 1; id < HDR_COUNT; id++)
-		CHECK(msg->first[id] == msg_next(msg, (enum hdr_id)id, 0));
+		CHECK(msg->first[id] == msg_next_header(msg, (enum hdr_id)id, 0));
 }
 
 static void check_accepted(const struct sip_msg *msg)
@@ -47,7 +47,7 @@ static void check_accepted(const struct sip_msg *msg)
 		CHECK(h->line.p == next);
 		CHECK(token_valid(h->name));
 		CHECK(!hdr_confusing(&identity, h->name));
-		CHECK(!(hdr_flags(h->id) & HDR_F_ONCE) || msg_next(msg, h->id, i + 1) < 0);
+		CHECK(!(hdr_flags(h->id) & HDR_F_ONCE) || msg_next_header(msg, h->id, i + 1) < 0);
 		next = h->line.p + h->line.len;
 	}
 	CHECK(next + 2 == msg->head.p + msg->head.len);

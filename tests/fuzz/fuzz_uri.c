@@ -56,7 +56,7 @@ static void check_name_addrs(struct span rest)
 		if (!name_addr_parse(value, &a, &rest))
 			return;
 		CHECK(check_within(a.whole, value) && check_within(a.uri.whole, a.whole));
-		CHECK(check_within(a.params, a.whole) && check_within(a.display, a.whole));
+		CHECK(check_within(a.params, value) && check_within(a.display, a.whole));
 		CHECK(rest.p == NULL || rest.p[-1] == ',');
 		CHECK(value_param(a.params, SPAN("tag"), &tag) == (a.tag.p != NULL));
 	}
@@ -74,7 +74,7 @@ static void check_vias(struct span rest)
 		if (!via_parse(value, &v, &rest))
 			return;
 		CHECK(check_within(v.whole, value) && check_within(v.sent_by, v.whole) &&
-		      check_within(v.params, v.whole));
+		      check_within(v.params, value));
 		CHECK(host_parse(v.host, &kind));
 		CHECK(value_param(v.params, SPAN("branch"), &branch) == (v.branch.p != NULL));
 	}

@@ -149,20 +149,17 @@ UNUSED static void edge_put_domain(struct edge *e, const struct edge_want *want)
 	static struct dn dn;
 
 	h->domains = (struct image_section){ .off = edge_put(e, &domain, sizeof(domain)), .count = 1 };
-	if (!want->known)
-		return;
-	MUST(facts_name_dn(X509_get_subject_name(want->known->cert), &dn) == DN_OK);
-	table[0] = (struct image_dn_bucket){ .hash = siphash(&h->hash_key, dn.bytes, dn.len),
-		.key = edge_put(e, dn.bytes, dn.len),
-		.key_len = (uint32_t)dn.len,
-		.domains = 1,
-		.first = edge_put(e, &zero, sizeof(zero)) };
-	if (table[0].hash & 1) {
-		table[1] = table[0];
-		table[0] = (struct image_dn_bucket){ 0 };
+	if (want->known) {
+		MUST(facts_name_dn(X509_get_subject_name(want->known->cert), &dn) == DN_OK);
+		table[siphash(&h->hash_key, dn.bytes, dn.len) & 1] =
+		    (struct image_dn_bucket){ .hash = siphash(&h->hash_key, dn.bytes, dn.len),
+			    .key = edge_put(e, dn.bytes, dn.len),
+			    .key_len = (uint32_t)dn.len,
+			    .domains = 1,
+			    .first = edge_put(e, &zero, sizeof(zero)) };
+		h->dn_count = 1;
 	}
 	h->dn_table = (struct image_section){ .off = edge_put(e, table, sizeof(table)), .count = 2 };
-	h->dn_count = 1;
 }
 
 /*

@@ -4,7 +4,6 @@
 
 #include "common/policy/identity.h"
 #include "support/guard.h"
-#include "support/image_lookups.h"
 #include "support/test_image.h"
 
 /* A message with this method, From and To; `more` are whole lines. */

@@ -3,7 +3,6 @@
 
 #include "common/policy/inspect.h"
 #include "support/guard.h"
-#include "support/image_lookups.h"
 #include "support/test_image.h"
 
 #define BASE(method)                                                                                                   \

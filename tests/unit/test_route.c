@@ -5,7 +5,6 @@
 
 #include "common/policy/route.h"
 #include "support/guard.h"
-#include "support/image_lookups.h"
 #include "support/test_image.h"
 
 #define NOW 1700000000u
@@ -67,7 +66,8 @@ static const struct {
 } plans[] = {
 	{ "no Route", "", REFUSAL_NONE, false, 0 },
 	{ "names us", "Route: <sip:edge.example;lr>\r\n", REFUSAL_NONE, false, 1 },
-	{ "names us by local domain, with a user", "Route: <sip:bob@CORE.example;lr>\r\n", REFUSAL_NONE, false, 1 },
+	{ "names us by local domain", "Route: <sip:CORE.example;lr>\r\n", REFUSAL_NONE, false, 1 },
+	{ "names us with a user part that is no token", "Route: <sip:bob@CORE.example;lr>\r\n", REFUSAL_TOKEN, false, 0 },
 	{ "names us twice", "Route: <sip:edge.example;lr>, <sips:127.0.0.1:5061;lr>\r\n", REFUSAL_NONE, false, 2 },
 	{ "foreign", "Route: <sip:elsewhere.example;lr>\r\n", REFUSAL_ROUTE, false, 0 },
 	{ "a container is not us", "Route: <sip:10.0.0.5;lr>\r\n", REFUSAL_ROUTE, false, 0 },

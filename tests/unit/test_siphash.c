@@ -52,3 +52,20 @@ Test(siphash, fields_keep_their_borders)
 	siphash_add_field(&b, "bc", 2);
 	cr_assert_neq(siphash_end(&a), siphash_end(&b));
 }
+
+Test(siphash, the_second_half_is_another)
+{
+	struct siphash_key key = { { 3, 1, 4, 1, 5 } };
+	struct siphash_state s;
+	uint64_t out[2], other[2];
+
+	siphash_begin(&s, &key);
+	siphash_add(&s, "abc", 3);
+	siphash_end_128(&s, out);
+	cr_assert_eq(out[0], siphash(&key, "abc", 3));
+	cr_assert_neq(out[0], out[1]);
+	siphash_begin(&s, &key);
+	siphash_add(&s, "abd", 3);
+	siphash_end_128(&s, other);
+	cr_assert_neq(out[1], other[1]);
+}

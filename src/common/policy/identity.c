@@ -58,7 +58,7 @@ static bool collect_asserted(const struct sip_msg *msg, struct asserted *a)
 {
 	int i = msg->first[HDR_P_ASSERTED_IDENTITY];
 
-	for (; i >= 0; i = msg_next(msg, HDR_P_ASSERTED_IDENTITY, (size_t)i + 1)) {
+	for (; i >= 0; i = msg_next_header(msg, HDR_P_ASSERTED_IDENTITY, (size_t)i + 1)) {
 		struct span rest = msg->header[i].value;
 
 		while (rest.p) {

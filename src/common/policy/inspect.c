@@ -108,14 +108,14 @@ static bool next_wanted(void *ctx, struct span *out)
 		if (w->header < 0)
 			return false;
 		w->rest = w->msg->header[w->header].value;
-		w->header = msg_next(w->msg, HDR_PROXY_REQUIRE, (size_t)w->header + 1);
+		w->header = msg_next_header(w->msg, HDR_PROXY_REQUIRE, (size_t)w->header + 1);
 	}
 }
 
 /* RFC 3261 16.3 5: does any Proxy-Require hold anything at all?  We know no option tag. */
 static bool wants_extension(const struct sip_msg *msg)
 {
-	for (int i = msg->first[HDR_PROXY_REQUIRE]; i >= 0; i = msg_next(msg, HDR_PROXY_REQUIRE, (size_t)i + 1))
+	for (int i = msg->first[HDR_PROXY_REQUIRE]; i >= 0; i = msg_next_header(msg, HDR_PROXY_REQUIRE, (size_t)i + 1))
 		if (msg->header[i].value.len)
 			return true;
 	return false;

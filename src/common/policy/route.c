@@ -59,7 +59,7 @@ static bool next_route(struct routes *r, struct name_addr *out)
 		if (r->header < 0)
 			return false;
 		r->rest = r->msg->header[r->header].value;
-		r->header = msg_next(r->msg, HDR_ROUTE, (size_t)r->header + 1);
+		r->header = msg_next_header(r->msg, HDR_ROUTE, (size_t)r->header + 1);
 	}
 	return name_addr_parse(r->rest, out, &r->rest);
 }
@@ -81,8 +81,9 @@ static enum token_status read_token(const struct image *img, const struct route_
 	enum token_status st = dialog_token_read(&keys->tokens, user, msg->call_id, now,
 	    (uint32_t)img->settings->token_lifetime, &t, &key);
 
+	/* Only we make URIs of ours with a user part for a Route: what is there and does not verify was tampered with. */
 	if (st != TOKEN_VALID)
-		return st;
+		return st == TOKEN_NOT_OURS && user.len ? TOKEN_FORGED : st;
 	if (t.domain != route_domain_id(img, keys, key, domain))
 		return TOKEN_FORGED;
 	out->has_token = true;
@@ -174,16 +175,18 @@ static void add_text(struct siphash_state *s, struct span text)
 	siphash_add_field(s, text.p, text.len);
 }
 
-/* One half of the branch. */
-static uint64_t branch_half(const struct route_keys *keys, const struct sip_msg *msg, struct span domain,
-    struct span source, uint8_t half)
+void route_branch(const struct image *img, const struct route_keys *keys, const struct sip_msg *msg, uint32_t domain,
+    struct span source, char out[static ROUTE_BRANCH_LEN])
 {
+	char text[HOST_MAX + 2];
+	struct put o = put_into(out, ROUTE_BRANCH_LEN);
 	struct siphash_state s;
+	uint64_t hash[2];
 
 	begin(&s, keys, FOR_BRANCH);
-	siphash_add(&s, &half, 1);
-	add_text(&s, domain);
-	add_text(&s, source);
+	/* A domain's peers may come from several addresses. */
+	add_text(&s, domain == IMAGE_NONE ? SPAN("") : domain_name(img, domain, text));
+	add_text(&s, domain == IMAGE_NONE ? source : SPAN(""));
 	add_text(&s, msg->via.sent_by);
 	if (span_istarts(msg->via.branch, COOKIE)) {
 		add_text(&s, msg->via.branch);
@@ -195,21 +198,10 @@ static uint64_t branch_half(const struct route_keys *keys, const struct sip_msg 
 		siphash_add(&s, &number, sizeof(number));
 		add_text(&s, msg->request_uri_text);
 	}
-	return siphash_end(&s);
-}
-
-void route_branch(const struct image *img, const struct route_keys *keys, const struct sip_msg *msg, uint32_t domain,
-    struct span source, char out[static ROUTE_BRANCH_LEN])
-{
-	char text[HOST_MAX + 2];
-	struct put o = put_into(out, ROUTE_BRANCH_LEN);
-	struct span name = domain == IMAGE_NONE ? span_of(text, 0) : domain_name(img, domain, text);
-
-	if (name.len)
-		source = span_of(text, 0); /* a domain's peers may come from several addresses */
+	siphash_end_128(&s, hash);
 	put_span(&o, COOKIE);
-	put_hex(&o, branch_half(keys, msg, name, source, 0));
-	put_hex(&o, branch_half(keys, msg, name, source, 1));
+	put_hex(&o, hash[0]);
+	put_hex(&o, hash[1]);
 }
 
 /* RFC 3261 16.6 4, RFC 6665 4.4, RFC 3515: a NOTIFY that makes one has a To tag already. */

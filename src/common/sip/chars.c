@@ -27,22 +27,23 @@
 #define QUOTED(c) (((c) >= 0x20 && (c) != '"' && (c) != '\\' && (c) != 0x7f) || (c) == '\t')
 #define ADDR(c)                                                                                                        \
 	((c) > 0x20 && (c) < 0x7f && (c) != ',' && (c) != ';' && (c) != '?' && (c) != '<' && (c) != '>' && (c) != '"')
+#define OTHER(c) ((c) > 0x20 && (c) < 0x7f && (c) != '<' && (c) != '>' && (c) != '"' && (c) != '%')
 #define SCHEME(c) (ALNUM(c) || (c) == '+' || (c) == '-' || (c) == '.')
 #define PHONE(c) (HEX(c) || (c) == '*' || (c) == '#' || (c) == '-' || (c) == '.' || (c) == '(' || (c) == ')')
 
 #define CLASSES(c)                                                                                                     \
-	(uint16_t)((ALPHA(c) ? CHAR_ALPHA : 0) | (DIGIT(c) ? CHAR_DIGIT : 0) | (HEX(c) ? CHAR_HEX : 0) |               \
+	(uint32_t)((ALPHA(c) ? CHAR_ALPHA : 0) | (DIGIT(c) ? CHAR_DIGIT : 0) | (HEX(c) ? CHAR_HEX : 0) |               \
 		   (TOKEN(c) ? CHAR_TOKEN : 0) | (USER(c) ? CHAR_USER : 0) | (PASSWORD(c) ? CHAR_PASSWORD : 0) |       \
 		   (PARAM(c) ? CHAR_PARAM : 0) | (URI_HEADER(c) ? CHAR_URI_HEADER : 0) |                               \
 		   (ALNUM(c) || (c) == '-' ? CHAR_LABEL : 0) | (WORD(c) ? CHAR_WORD : 0) |                             \
 		   (QUOTED(c) ? CHAR_QUOTED : 0) | (ADDR(c) ? CHAR_ADDR : 0) | (SCHEME(c) ? CHAR_SCHEME : 0) |         \
 		   (PHONE(c) ? CHAR_PHONE : 0) | ((c) == ' ' || (c) == '\t' ? CHAR_BLANK : 0) |                        \
-		   (ODD(c) ? CHAR_ODD : 0))
+		   (ODD(c) ? CHAR_ODD : 0) | (OTHER(c) ? CHAR_OTHER : 0))
 #define ROW4(c) CLASSES(c), CLASSES((c) + 1), CLASSES((c) + 2), CLASSES((c) + 3)
 #define ROW16(c) ROW4(c), ROW4((c) + 4), ROW4((c) + 8), ROW4((c) + 12)
 #define ROW64(c) ROW16(c), ROW16((c) + 16), ROW16((c) + 32), ROW16((c) + 48)
 
-const uint16_t char_classes[256] = {ROW64(0), ROW64(64), ROW64(128), ROW64(192)};
+const uint32_t char_classes[256] = {ROW64(0), ROW64(64), ROW64(128), ROW64(192)};
 
 #ifdef __SSE2__
 /* 16 bytes at p: their control bytes; *high collects those of 0x80 and more. */

@@ -30,12 +30,13 @@ enum char_class {
 	CHAR_QUOTED = 0x400,	/* qdtext; bytes of UTF-8 included */
 	CHAR_ADDR = 0x800,	/* what an addr-spec without brackets may hold: printable, no blank , ; ? < > " */
 	CHAR_SCHEME = 0x1000,
-	CHAR_PHONE = 0x2000, /* phonedigit-hex: digits, hex letters, * # and visual separators */
-	CHAR_BLANK = 0x4000, /* SP, HTAB */
-	CHAR_ODD = 0x8000,   /* token characters other than letters, digits and '-' */
+	CHAR_PHONE = 0x2000,  /* phonedigit-hex: digits, hex letters, * # and visual separators */
+	CHAR_BLANK = 0x4000,  /* SP, HTAB */
+	CHAR_ODD = 0x8000,    /* token characters other than letters, digits and '-' */
+	CHAR_OTHER = 0x10000, /* a URI of another scheme, '%' not included */
 };
 
-extern const uint16_t char_classes[256];
+extern const uint32_t char_classes[256];
 
 static inline bool char_is(char c, unsigned classes)
 {
@@ -98,7 +99,7 @@ struct chars_scan {
 
 static inline struct chars_scan chars_scan_of(const char *p, const char *end)
 {
-	return (struct chars_scan){.block = p, .next = p, .end = end};
+	return (struct chars_scan){.block = p, .next = p, .start = p, .end = end};
 }
 
 /* Look at the next block; false at the end of the text. */

@@ -74,7 +74,9 @@ static void request_line(struct msg_parser *ps, struct span text)
 		msg_note(ps, code, HDR_OTHER, START_LINE, rest.p);
 	if (code == FAULT_START_LINE)
 		return;
-	if (!uri_parse(out->request_uri_text, &out->request_uri))
+	if (out->request_uri_text.len > MSG_URI_MAX)
+		msg_note(ps, FAULT_URI_TOO_LONG, HDR_OTHER, START_LINE, out->request_uri_text.p);
+	else if (!uri_parse(out->request_uri_text, &out->request_uri))
 		msg_note(ps, FAULT_REQUEST_URI, HDR_OTHER, START_LINE, out->request_uri_text.p);
 }
 
@@ -292,7 +294,7 @@ enum fault msg_parse(struct span head, const struct msg_rules *rules, struct msg
 	return fault->code;
 }
 
-int msg_next(const struct sip_msg *msg, enum hdr_id id, size_t from)
+int msg_next_header(const struct sip_msg *msg, enum hdr_id id, size_t from)
 {
 	for (size_t i = from; i < msg->header_count; i++)
 		if (msg->header[i].id == id)

@@ -18,6 +18,9 @@
 #include "common/sip/value.h"
 #include "common/span.h"
 
+/* Longest Request-URI taken: readers with a fixed line buffer stand behind us (RFC 3261 21.4.11). */
+#define MSG_URI_MAX 4000
+
 enum fault {
 #define FAULT(id, status, closes, name, reason) FAULT_##id,
 #include "common/sip/fault.def"
@@ -117,6 +120,6 @@ MUST_USE enum fault msg_parse(struct span head, const struct msg_rules *rules, s
 size_t msg_fault_reason(const struct msg_fault *fault, char *out, size_t cap);
 
 /* Next header of the id at or after index `from`; -1: none. */
-int msg_next(const struct sip_msg *msg, enum hdr_id id, size_t from);
+int msg_next_header(const struct sip_msg *msg, enum hdr_id id, size_t from);
 
 #endif

@@ -245,15 +245,10 @@ static bool tel_parse(const char *p, const char *end, struct sip_uri *u)
 	return true;
 }
 
-/* RFC 2396 3: anything printable, but for what delimits a URI in a header. */
+/* RFC 2396 3: anything printable, but for what delimits a URI in a header; '%' only as an escape. */
 static bool other_parse(const char *p, const char *end)
 {
-	if (p == end)
-		return false;
-	for (; p < end; p++)
-		if (!char_is(*p, CHAR_ADDR) && *p != ';' && *p != ',' && *p != '?')
-			return false;
-	return true;
+	return p < end && chars_run_escaped(p, end, CHAR_OTHER) == end;
 }
 
 static enum uri_scheme scheme_of(struct span text)

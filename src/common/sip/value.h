@@ -49,7 +49,7 @@ struct name_addr {
  */
 MUST_USE bool name_addr_parse(struct span value, struct name_addr *out, struct span *rest);
 
-/* Value of a header parameter (generic-param); a quoted string keeps its quotes, no '=' is an empty value.  False: absent. */
+/* Value of a header parameter; a quoted string keeps its quotes, no '=' is an empty value.  False: absent. */
 MUST_USE bool value_param(struct span params, struct span name, struct span *value);
 
 struct cseq {

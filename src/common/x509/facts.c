@@ -93,8 +93,7 @@ bool facts_serial(const ASN1_INTEGER *serial, struct image_serial *out)
 	return true;
 }
 
-/* Seconds since 1970; false: no time at all. */
-static bool seconds_of(const ASN1_TIME *t, int64_t *out)
+bool facts_time(const ASN1_TIME *t, int64_t *out)
 {
 	struct tm tm;
 
@@ -107,7 +106,7 @@ static bool seconds_of(const ASN1_TIME *t, int64_t *out)
 static bool take_cert(const X509 *cert, struct cert_facts *out)
 {
 	return facts_spki(cert, out->key) && facts_serial(X509_get0_serialNumber(cert), &out->serial) &&
-	       seconds_of(X509_get0_notBefore(cert), &out->not_before) && seconds_of(X509_get0_notAfter(cert), &out->not_after);
+	       facts_time(X509_get0_notBefore(cert), &out->not_before) && facts_time(X509_get0_notAfter(cert), &out->not_after);
 }
 
 static struct peer_facts *allocate(const X509 *leaf)

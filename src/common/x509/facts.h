@@ -29,6 +29,9 @@ size_t facts_name_print(const X509_NAME *name, char *out, size_t cap);
 /* SHA-256 of the SubjectPublicKeyInfo's DER. */
 MUST_USE bool facts_spki(const X509 *cert, uint8_t sha256[static 32]);
 
+/* Seconds since 1970; false: no time at all. */
+MUST_USE bool facts_time(const ASN1_TIME *t, int64_t *out);
+
 /* Minimal big-endian bytes; false: negative or longer than 20 bytes. */
 MUST_USE bool facts_serial(const ASN1_INTEGER *serial, struct image_serial *out);
 

@@ -130,6 +130,9 @@ void judge_facts(const struct image *img, uint32_t tls, const struct peer_facts 
 	int64_t until = INT64_MAX;
 
 	untrusted(out, img, check_dates(facts, now, &until));
+	/* The facts of a leaf alone are those of a chain that did not verify, or of a peer that vouches for itself. */
+	if (out->verdict == PEER_TRUSTED && facts->chain_count < 2)
+		out->verdict = PEER_CHAIN_INVALID;
 	if (out->verdict == PEER_TRUSTED && tls != IMAGE_NONE)
 		out->verdict = check_profile(img, &img->tls[tls], facts, now, &until);
 	if (out->verdict == PEER_TRUSTED && facts->dn_status != DN_OK)

@@ -1,0 +1,146 @@
+/*
+ * bench_rewrite - nanoseconds for the whole pure path of a request from
+ * outside: msg_parse, inspect, route, identity, rewrite.
+ *
+ *   bench_rewrite [SECONDS]     default 1 for each line
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "common/policy/inspect.h"
+#include "common/policy/rewrite.h"
+#include "common/policy/route.h"
+#include "support/test_image.h"
+
+#define ROUND 20000
+
+static const char options[] =
+    "OPTIONS sip:+4930123456@core.example:5061;user=phone;transport=tls SIP/2.0\r\n"
+    "Via: SIP/2.0/TLS edge7.partner.example:5061;branch=z9hG4bK-524287-1-f00dcafe;rport\r\n"
+    "Max-Forwards: 70\r\n"
+    "From: \"Alice Example\" <sip:alice@partner.example>;tag=9fxced76sl\r\n"
+    "To: <sip:+4930123456@core.example;user=phone>\r\n"
+    "Call-ID: 3848276298220188511@edge7.partner.example\r\n"
+    "CSeq: 1711 OPTIONS\r\n"
+    "Contact: <sip:alice@edge7.partner.example:5061;transport=tls>\r\n"
+    "Accept: application/sdp, application/pidf+xml\r\n"
+    "User-Agent: sipward-load/1\r\n"
+    "P-Asserted-Identity: <sip:alice@partner.example>\r\n"
+    "Content-Length: 0\r\n"
+    "\r\n";
+
+static const char invite[] =
+    "INVITE sip:+4930123456@core.example:5061;user=phone;transport=tls SIP/2.0\r\n"
+    "Via: SIP/2.0/TLS edge7.partner.example:5061;branch=z9hG4bK-524287-1-f00dcafe;rport\r\n"
+    "Via: SIP/2.0/UDP 10.20.30.40:5060;branch=z9hG4bKnashds8;received=10.20.30.41;rport=5060\r\n"
+    "Record-Route: <sip:edge7.partner.example:5061;transport=tls;lr>\r\n"
+    "Max-Forwards: 68\r\n"
+    "From: \"Alice Example\" <sip:+4989654321@partner.example;user=phone>;tag=9fxced76sl\r\n"
+    "To: <sip:+4930123456@core.example;user=phone>\r\n"
+    "Call-ID: 3848276298220188511@edge7.partner.example\r\n"
+    "CSeq: 1711 INVITE\r\n"
+    "Contact: <sip:+4989654321@edge7.partner.example:5061;transport=tls>\r\n"
+    "P-Asserted-Identity: <sip:+4989654321@partner.example;user=phone>\r\n"
+    "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, NOTIFY, REFER\r\n"
+    "Supported: 100rel, timer, replaces, histinfo\r\n"
+    "Session-Expires: 1800;refresher=uac\r\n"
+    "Min-SE: 90\r\n"
+    "User-Agent: PartnerSBC 4.2.1 build 20931\r\n"
+    "Content-Type: application/sdp\r\n"
+    "Content-Disposition: session\r\n"
+    "Content-Length: 264\r\n"
+    "\r\n"
+    "v=0\r\n"
+    "o=- 3848276298 3848276298 IN IP4 192.0.2.77\r\n"
+    "s=call\r\n"
+    "c=IN IP4 192.0.2.77\r\n"
+    "t=0 0\r\n"
+    "m=audio 30124 RTP/SAVP 8 0 101\r\n"
+    "a=rtpmap:8 PCMA/8000\r\n"
+    "a=rtpmap:0 PCMU/8000\r\n"
+    "a=rtpmap:101 telephone-event/8000\r\n"
+    "a=fmtp:101 0-15\r\n"
+    "a=sendrecv\r\n"
+    "a=ptime:20\r\n"
+    "a=maxptime:40\r\n"
+    "a=x-pad:....\r\n";
+
+static const struct route_keys keys = { .tokens = { 1, { { 9, { { 4, 5, 6 } } } } }, .branch = { { 11, 12 } } };
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* The length of what leaves; 0: refused somewhere. */
+static size_t one(struct span head, struct span body)
+{
+	static struct msg_header header[256];
+	static struct identity id;
+	static char out[8192];
+	const struct image_listener listener = { .methods = UINT32_MAX };
+	const struct msg_rules rules = { .body_max = 65536, .identity = &test_image()->strip, .stream = true };
+	const struct peer_judgement peer = { .domain_count = 1, .domain = { D_PARTNER } };
+	struct rewrite_request how = {
+		.via = SPAN("Via: SIP/2.0/TCP 10.0.0.1:5060;branch=z9hG4bK0123456789abcdef0123456789abcdef;way=0123456789\r\n"),
+		.source = SPAN("192.0.2.1"),
+		.source_port = 40000,
+		.identity = &id,
+	};
+	char extra[256], branch[ROUTE_BRANCH_LEN];
+	struct route_plan plan;
+	struct sip_msg msg;
+	struct msg_fault fault;
+	size_t extra_len;
+	uint32_t domain;
+
+	if (msg_parse(head, &rules, header, 256, &msg, &fault) != FAULT_NONE)
+		return 0;
+	msg.body = body;
+	if (inspect_request(test_image(), &listener, &msg, extra, sizeof(extra), &extra_len) != REFUSAL_NONE)
+		return 0;
+	domain = identity_domain(test_image(), &peer, &msg);
+	route_plan_external(test_image(), &keys, &msg, domain, 1000, &plan);
+	if (plan.refusal != REFUSAL_NONE || route_check_uri(test_image(), &msg, plan.has_token) != REFUSAL_NONE)
+		return 0;
+	identity_decide(test_image(), &peer, &msg, plan.has_token, &id);
+	if (id.refusal != REFUSAL_NONE)
+		return 0;
+	route_branch(test_image(), &keys, &msg, domain, how.source, branch);
+	if (route_rank(test_image(), &keys, image_at(test_image(), test_image()->cluster->servers), msg.call_id) <= 0)
+		return 0;
+	how.routes_removed = plan.ours;
+	return rewrite_request(test_image(), &msg, &how, out, sizeof(out));
+}
+
+static int measure(const char *what, struct span in, double seconds)
+{
+	const char *end = memmem(in.p, in.len, "\r\n\r\n", 4);
+	struct span head = span_head(in, (size_t)(end + 4 - in.p)), body = span_from(in, head.len);
+	double best = 1e9, begin = now();
+
+	do {
+		double from = now(), ns;
+
+		for (unsigned i = 0; i < ROUND; i++)
+			if (one(head, body) == 0) {
+				fprintf(stderr, "bench_rewrite: %s is refused\n", what);
+				return 1;
+			}
+		ns = (now() - from) / ROUND * 1e9;
+		best = MIN(best, ns);
+	} while (now() - begin < seconds);
+	printf("%-8s %zu bytes in, %zu out  %.0f ns\n", what, in.len, one(head, body), best);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	double seconds = argc > 1 ? atof(argv[1]) : 1;
+
+	return measure("OPTIONS", SPAN(options), seconds) | measure("INVITE", SPAN(invite), seconds);
+}

@@ -187,6 +187,7 @@ void config_done(struct config *c)
 	free(c->profile);
 	free(c->where);
 	json_decref(c->identities);
+	json_decref(c->identity_last);
 	json_decref(c->headers);
 	json_decref(c->kept);
 	json_decref(c->unstripped);

@@ -62,6 +62,8 @@ struct config {
 	uint32_t identity_index;
 	bool vouches_own; /* the global one says "own" */
 	json_t *identities;   /* text of a domain's `identity` -> its row */
+	json_t *identity_last; /* the one read last: neighbours mostly say the same */
+	json_int_t identity_last_row;
 	json_t *headers;      /* lower-case names asserted anywhere -> true */
 	json_t *kept;	      /* lower-case names in some `keep` -> where */
 	json_t *unstripped;   /* lower-case names in `unstrip` -> true */

@@ -91,13 +91,6 @@ static void check_trust(const struct config *c, const struct config_node *n)
 
 /* ---- its names ---- */
 
-static const char *dn_advice(enum dn_status st)
-{
-	if (st == DN_AMBIGUOUS_SN)
-		return "SN is surname to some and serialNumber to others: write one of these";
-	return "expected a distinguished name like CN=sip.example.net,O=Example,C=DE";
-}
-
 static void read_dn(struct config *c, const struct config_node *n, uint32_t domain)
 {
 	struct span text = config_span(n);
@@ -106,8 +99,8 @@ static void read_dn(struct config *c, const struct config_node *n, uint32_t doma
 	enum dn_status st = dn_from_text(text, &dn, &where);
 
 	if (st != DN_OK) {
-		config_bad(n, "found \"%s\": %s at character %zu; %s", json_string_value(n->value), dn_status_name(st), where + 1,
-		    dn_advice(st));
+		config_bad(n, "found \"%s\": %s (at character %zu); expected a distinguished name like CN=sip.example.net,O=Example,C=DE",
+		    json_string_value(n->value), dn_status_name(st), where + 1);
 		return;
 	}
 	if (dn_looks_reversed(text))

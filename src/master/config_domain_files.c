@@ -26,7 +26,8 @@ static void read_element(struct config *c, uint32_t file, const struct json_elem
 	n.value = e->value;
 	n.pointer_len = 0;
 	n.pointer[0] = '\0';
-	config_check_duplicates(&source);
+	if (e->duplicates)
+		config_check_duplicates(&source);
 	config_check(&n, &config_domain_keys);
 	if (json_is_object(n.value))
 		config_domain(c, &n, (struct config_where){ .file = file, .place = e->line });

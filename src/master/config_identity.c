@@ -244,29 +244,43 @@ static void read_policy(struct config *c, const struct config_node *n, struct im
 		row->keep = put_list(c, &keep, read_kept);
 }
 
-uint32_t config_identity(struct config *c, const struct config_node *n, bool *own)
+/* A row for what no domain has said before.  One with a mistake is not kept, so that the next one complains too. */
+static json_int_t add_policy(struct config *c, const struct config_node *n, const char *text)
 {
 	struct config_node unstrip = config_get(n, "unstrip", TYPE_STRING | TYPE_STRINGS);
-	char *text = json_dumps(n->value, JSON_COMPACT | JSON_SORT_KEYS);
-	const json_t *known = text ? json_object_get(c->identities, text) : NULL;
 	struct image_identity row = c->identity;
 	size_t errors = complaints_errors(c->complaints);
-	uint32_t index;
+	bool own = c->vouches_own;
+	json_int_t known;
 
-	/* Many domains say the same: they share a row.  One with a mistake is read each time, to complain each time. */
-	*own = known ? json_integer_value(known) & OWN_BIT : c->vouches_own;
-	index = (uint32_t)(json_integer_value(known) & (OWN_BIT - 1));
-	if (!known) {
-		if (unstrip.value)
-			config_bad(&unstrip, "expected only in the global /identity; \"keep\" lets a header of one domain through");
-		read_policy(c, n, &row, own);
-		index = image_add_identity(c->b, &row);
-	}
-	if (!text || (!known && complaints_errors(c->complaints) == errors &&
-			 json_object_set_new(c->identities, text, json_integer((json_int_t)index | (*own ? OWN_BIT : 0))) != 0))
+	if (unstrip.value)
+		config_bad(&unstrip, "expected only in the global /identity; \"keep\" lets a header of one domain through");
+	read_policy(c, n, &row, &own);
+	known = image_add_identity(c->b, &row) | (own ? OWN_BIT : 0);
+	if (complaints_errors(c->complaints) == errors)
+		remember(c, c->identities, text, json_integer(known));
+	return known;
+}
+
+uint32_t config_identity(struct config *c, const struct config_node *n, bool *own)
+{
+	bool again = c->identity_last && json_equal(c->identity_last, n->value);
+	char *text = again ? NULL : json_dumps(n->value, JSON_COMPACT | JSON_SORT_KEYS);
+	const json_t *row = text ? json_object_get(c->identities, text) : NULL;
+	json_int_t known = again ? c->identity_last_row : json_integer_value(row);
+
+	if (!again && !text)
 		image_builder_fail(c->b);
+	if (text && !row)
+		known = add_policy(c, n, text);
+	if (text && json_object_get(c->identities, text)) {
+		json_decref(c->identity_last);
+		c->identity_last = json_incref(n->value);
+		c->identity_last_row = known;
+	}
 	free(text);
-	return index;
+	*own = known & OWN_BIT;
+	return (uint32_t)(known & (OWN_BIT - 1));
 }
 
 /* ---- the global one ---- */

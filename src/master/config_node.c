@@ -263,13 +263,29 @@ static void check_below(const struct config_node *m, const struct config_key *k)
 	}
 }
 
+/* A value of a wrong type; of a list that is to hold strings, each that is none. */
+static void complain_type(const struct config_node *m, unsigned types)
+{
+	char text[128];
+
+	if (!json_is_array(m->value) || !(types & TYPE_STRINGS)) {
+		config_bad(m, "found %s, expected %s", found(m->value), expected(types, text, sizeof(text)));
+		return;
+	}
+	for (size_t i = 0; i < json_array_size(m->value); i++) {
+		struct config_node e = config_at(m, i);
+
+		if (!json_is_string(e.value))
+			config_bad(&e, "found %s, expected a string", found(e.value));
+	}
+}
+
 static void check_member(const struct config_node *m, const struct config_key *k)
 {
 	double number = json_number_value(m->value);
-	char types[128];
 
 	if (!fits(m->value, k->types)) {
-		config_bad(m, "found %s, expected %s", found(m->value), expected(k->types, types, sizeof(types)));
+		complain_type(m, k->types);
 		return;
 	}
 	if (json_is_number(m->value) && (k->least || k->most) && (number < (double)k->least || number > (double)k->most))

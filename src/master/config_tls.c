@@ -173,6 +173,14 @@ static void check_pairs(const struct config_node *n, size_t certificates, size_t
 		config_bad(&m, "%zu certificate and %zu private_key files; expected one key for each certificate", certificates, keys);
 }
 
+/* Does the key say something, be it of a wrong type?  Of that has been complained. */
+static bool is_named(const struct config_node *n, const char *key)
+{
+	struct config_node list = config_get(n, key, TYPE_STRING | TYPE_STRINGS);
+
+	return config_has(n, key) && (!list.value || config_list_count(&list) > 0);
+}
+
 static void read_files(struct config *c, const struct config_node *n, struct image_tls *row, struct config_profile *profile)
 {
 	struct files certificate = files_of(c->b, n, "certificate"), key = files_of(c->b, n, "private_key"),
@@ -189,8 +197,8 @@ static void read_files(struct config *c, const struct config_node *n, struct ima
 	struct pki_profile p = { 0 };
 
 	check_pairs(n, certificate.count, key.count);
-	profile->has_certificate = certificate.count > 0;
-	profile->trust_named = trust.count > 0;
+	profile->has_certificate = is_named(n, "certificate") && is_named(n, "private_key");
+	profile->trust_named = is_named(n, "trust");
 	if (pki_load(&in, c->complaints, &p)) {
 		profile->trust_count = p.trust_count;
 		row->trust = image_put_array(c->b, p.trust_spki, p.trust_count, sizeof(struct image_spki));

@@ -142,12 +142,22 @@ static enum json_stream_status refuse(struct json_stream *s, const json_error_t 
 	return bad(s, line, error->text);
 }
 
+/* jansson sees duplicates cheaply, but says nothing else then: only those few are parsed again. */
+static json_t *load(struct span text, bool *duplicates, json_error_t *error)
+{
+	json_t *value = json_loadb(text.p, text.len, FLAGS | JSON_REJECT_DUPLICATES, error);
+
+	*duplicates = !value && json_error_code(error) == json_error_duplicate_key;
+	return *duplicates ? json_loadb(text.p, text.len, FLAGS, error) : value;
+}
+
 static enum json_stream_status parse(struct json_stream *s, struct json_element *out)
 {
 	for (;;) {
 		struct span rest = span_of(s->window + s->at, s->len - s->at);
+		bool duplicates;
 		json_error_t error;
-		json_t *value = json_loadb(rest.p, rest.len, FLAGS, &error);
+		json_t *value = load(rest, &duplicates, &error);
 		size_t reached = (size_t)MAX(error.position, 0);
 
 		if (!s->eof && reached + (value ? 1 : NEAR_END) > rest.len) {
@@ -165,6 +175,7 @@ static enum json_stream_status parse(struct json_stream *s, struct json_element 
 			.line = s->line,
 			.index = s->index++,
 			.in_array = s->array,
+			.duplicates = duplicates,
 		};
 		pass(s, out->text.len);
 		s->comma_due = s->array;

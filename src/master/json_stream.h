@@ -24,6 +24,7 @@ struct json_element {
 	unsigned line;	   /* in the file, from 1 */
 	unsigned index;	   /* in the array, from 0 */
 	bool in_array;
+	bool duplicates;   /* some object of it has a key twice; the value holds the last one */
 };
 
 enum json_stream_status {

@@ -12,7 +12,7 @@
 #define EVENTS 1024
 #define TICK_NS (100 * NSEC_PER_MSEC) /* longest sleep: signals, keep-alives and reconnects are looked after */
 
-volatile int load_interrupted;
+_Atomic int load_interrupted;
 
 /* When and how often work is begun. */
 struct pace {

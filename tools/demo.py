@@ -58,7 +58,7 @@ class Demo:
         server["port"] = port_or_free(server["port"])
         self.port = config["listeners"][0]["port"]
         (self.dir / "demo.json").write_text(json.dumps(config, indent=2) + "\n")
-        self.spawn([BUILD / "sipward-sink", "--listen", f"127.0.0.1:{server['port']}", "--show"], stdout=open(self.shown, "wb"))
+        self.spawn([BUILD / "sipward-sink", "--listen", f"127.0.0.1:{server['port']}", "--show"], stdout=open(self.shown, "wb"), stderr=subprocess.DEVNULL)
         self.spawn([BUILD / "sipward", "-c", self.dir / "demo.json"], stderr=open(self.log, "wb"))
         wait("the start of sipward", lambda: self.alive() and "event=container_up" in self.log.read_text(errors="replace"))
 
@@ -131,7 +131,7 @@ def final_answer(peer):
 
 def side_by_side(left_title, left, right_title, right):
     def wrap(text):
-        return [part for line in text.strip().split("\r\n") for part in (textwrap.wrap(line, WIDTH, subsequent_indent="    ") or [""])]
+        return [part for line in text.strip().split("\r\n") for part in (textwrap.wrap(line, WIDTH, subsequent_indent="    ", break_on_hyphens=False) or [""])]
     rows = [wrap(left), wrap(right)]
     print(f"{left_title:{WIDTH}} | {right_title}")
     print("-" * WIDTH + "-+-" + "-" * WIDTH)

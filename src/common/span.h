@@ -34,10 +34,16 @@ static inline struct span span_str(const char *s)
 	return (struct span){ s, s ? strlen(s) : 0 };
 }
 
+/* Behind the last byte; NULL for SPAN_NONE, to which nothing may be added. */
+static inline const char *span_end(struct span s)
+{
+	return s.len ? s.p + s.len : s.p;
+}
+
 /* The part of s from `from` on; empty when from is past the end. */
 static inline struct span span_from(struct span s, size_t from)
 {
-	return from < s.len ? (struct span){ s.p + from, s.len - from } : (struct span){ s.p + s.len, 0 };
+	return from < s.len ? (struct span){ s.p + from, s.len - from } : (struct span){ span_end(s), 0 };
 }
 
 static inline struct span span_head(struct span s, size_t len)

@@ -37,6 +37,7 @@ static char *printable(char *text)
 	return text;
 }
 
+PRINTF_LIKE(6, 0)
 static void keep(struct complaints *c, const char *file, unsigned line, const char *pointer, enum kind kind,
     const char *fmt, va_list args)
 {

@@ -13,6 +13,7 @@ unsigned config_line(const struct config_node *n)
 
 /* ---- complaints ---- */
 
+PRINTF_LIKE(3, 0)
 static void tell(const struct config_node *n, bool warning, const char *fmt, va_list args)
 {
 	struct complaints *c = n->source->complaints;

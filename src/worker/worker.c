@@ -260,10 +260,6 @@ NORETURN void worker_main(const struct heritage *h)
 
 	snprintf(who, sizeof(who), "worker %u", h->worker);
 	log_setup(h->log_fd, who, false, LOG_INFO);
-	/* What the last worker of this number left in its place. */
-	for (size_t i = 0; i < h->rows_per_worker; i++)
-		if (atomic_load(&h->rows[h->worker * h->rows_per_worker + i].seq))
-			conn_row_clear(&h->rows[h->worker * h->rows_per_worker + i]);
 	if (confine_drop(h->drop, h->uid, h->gid) != 0)
 		snprintf(why, sizeof(why), "cannot become the user that workers run as");
 	else if (start(&w, why) == 0 && confine(CONFINE_WORKER) != 0)

@@ -25,13 +25,13 @@ Test(hdr, every_row_is_found_in_any_case)
 	for (int id = HDR_OTHER + 1; id < HDR_COUNT; id++) {
 		struct span name = hdr_name((enum hdr_id)id);
 
-		cr_assert_eq(hdr_lookup(guard_copy(name.p, name.len)), id, "%.*s", SPAN_FMT(name));
+		cr_assert_eq(hdr_lookup(guard_copy(name.p, name.len)), (enum hdr_id)id, "%.*s", SPAN_FMT(name));
 		span_lower(name, other);
-		cr_assert_eq(hdr_lookup(span_of(other, name.len)), id, "lower %.*s", SPAN_FMT(name));
+		cr_assert_eq(hdr_lookup(span_of(other, name.len)), (enum hdr_id)id, "lower %.*s", SPAN_FMT(name));
 		for (size_t i = 0; i < name.len; i++)
 			if (other[i] != '-')
 				other[i] = (char)(other[i] & ~0x20);
-		cr_assert_eq(hdr_lookup(span_of(other, name.len)), id, "upper %.*s", SPAN_FMT(name));
+		cr_assert_eq(hdr_lookup(span_of(other, name.len)), (enum hdr_id)id, "upper %.*s", SPAN_FMT(name));
 	}
 	cr_assert_eq(hdr_name(HDR_OTHER).len, 0);
 }

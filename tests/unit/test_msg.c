@@ -301,6 +301,26 @@ Test(msg, too_many_fields)
 	cr_assert(fault_closes(r.fault.code));
 }
 
+/* A good message with a Request-URI of that length. */
+static struct span with_uri(int len)
+{
+	static char in[8192];
+	int n = snprintf(in, sizeof(in), "INVITE sip:%0*d@a SIP/2.0\r\n" REST END, len - 6, 0);
+
+	return guard_copy(in, (size_t)n);
+}
+
+Test(msg, uri_too_long)
+{
+	struct result r;
+
+	cr_assert_eq(parse(with_uri(MSG_URI_MAX), &stream, &r), FAULT_NONE);
+	cr_assert_eq(r.msg.request_uri_text.len, MSG_URI_MAX);
+	cr_assert_eq(parse(with_uri(MSG_URI_MAX + 1), &stream, &r), FAULT_URI_TOO_LONG);
+	cr_assert_eq(fault_status(r.fault.code), 414);
+	cr_assert(!fault_closes(r.fault.code) && is(r.msg.via.branch, "z9hG4bK1"));
+}
+
 Test(msg, request_in_full)
 {
 	static const char in[] = "BYE sips:bob:pw@[::1]:5061;x SIP/2.0\r\n"

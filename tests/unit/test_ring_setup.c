@@ -36,7 +36,7 @@ static int ring_fd(void)
 		n = readlink(path, target, sizeof(target) - 1);
 		target[MAX(n, 0)] = '\0';
 		if (strcmp(target, "anon_inode:[io_uring]") == 0)
-			fd = atoi(e->d_name);
+			fd = (int)strtol(e->d_name, NULL, 10);
 	}
 	closedir(dir);
 	return fd;

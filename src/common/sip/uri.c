@@ -78,7 +78,7 @@ bool host_parse(struct span text, enum host_kind *kind)
 {
 	enum host_kind got;
 
-	if (host_end(text.p, text.p + text.len, &got) != text.p + text.len || text.len == 0)
+	if (host_end(text.p, span_end(text), &got) != span_end(text) || text.len == 0)
 		return false;
 	*kind = got;
 	return true;
@@ -100,7 +100,7 @@ size_t host_canon(struct span host, char out[static HOST_MAX])
 	if (!host_parse(host, &kind))
 		return 0;
 	if (kind == HOST_IPV4)
-		return ipv4_parse(host.p, host.p + host.len, v4) ? canon_address(AF_INET, v4, out) : 0;
+		return ipv4_parse(host.p, span_end(host), v4) ? canon_address(AF_INET, v4, out) : 0;
 	if (kind == HOST_IPV6) {
 		if (!ipv6_parse(span_of(host.p + 1, host.len - 2), &v6))
 			return 0;
@@ -278,7 +278,7 @@ static bool scheme_rest_parse(const char *p, const char *end, struct sip_uri *u)
 
 bool uri_parse(struct span text, struct sip_uri *out)
 {
-	const char *end = text.p + text.len;
+	const char *end = span_end(text);
 	const char *colon = chars_run(text.p, end, CHAR_SCHEME);
 	struct sip_uri u = {.whole = text};
 

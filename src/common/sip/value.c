@@ -9,7 +9,7 @@ bool token_char(unsigned char c)
 
 bool token_valid(struct span text)
 {
-	return text.len > 0 && chars_run(text.p, text.p + text.len, CHAR_TOKEN) == text.p + text.len;
+	return text.len > 0 && chars_run(text.p, span_end(text), CHAR_TOKEN) == span_end(text);
 }
 
 /* The byte behind a quoted-string that begins at p; NULL when it has no end or holds what it may not. */
@@ -74,7 +74,7 @@ static const char *param_parse(const char *p, const char *end, struct param *out
 
 bool value_param(struct span params, struct span name, struct span *value)
 {
-	const char *end = params.p + params.len;
+	const char *end = span_end(params);
 	struct param one;
 
 	for (const char *p = params.p; p && p < end; p++) {
@@ -184,7 +184,7 @@ static const char *sent_by(const char *p, const char *end, struct via *v)
 
 bool via_parse(struct span value, struct via *out, struct span *rest)
 {
-	const char *end = value.p + value.len;
+	const char *end = span_end(value);
 	const char *from = chars_blanks(value.p, end);
 	const char *p, *host, *params;
 	struct via v = {.port = 0};
@@ -252,7 +252,7 @@ static const char *addr_spec(const char *p, const char *end, struct name_addr *a
 
 bool name_addr_parse(struct span value, struct name_addr *out, struct span *rest)
 {
-	const char *end = value.p + value.len;
+	const char *end = span_end(value);
 	const char *from = chars_blanks(value.p, end);
 	const char *p, *params;
 	struct name_addr a = {.brackets = false};
@@ -289,7 +289,7 @@ bool name_addr_parse(struct span value, struct name_addr *out, struct span *rest
 
 bool cseq_parse(struct span value, struct cseq *out)
 {
-	const char *end = value.p + value.len;
+	const char *end = span_end(value);
 	const char *digits_end = chars_run(value.p, end, CHAR_DIGIT);
 	const char *method = chars_blanks(digits_end, end);
 	uint64_t number;

@@ -95,9 +95,8 @@ void conn_on_send(struct worker *w, struct conn *c, const struct ring_event *e)
 		else if (c->plain.len || c->out.len || c->state == CONN_FLUSHING)
 			conn_list_add(w, LIST_DIRTY, c);
 	}
-	if (c->kind == CONN_CONTAINER && w->lists[LIST_PAUSED].first && conn_queued(c) < w->img->settings->queue_bytes / 4)
-		for (struct conn *p; (p = conn_list_take(w, LIST_PAUSED)) != NULL;)
-			conn_resume(w, p);
+	if (c->kind == CONN_CONTAINER && conn_queued(c) <= w->img->settings->queue_bytes / 4)
+		conn_resume_all(w);
 	conn_settle(w, c);
 }
 
@@ -339,9 +338,12 @@ void conn_pause(struct worker *w, struct conn *c)
 	stop_receiving(w, c);
 }
 
-void conn_resume(struct worker *w, struct conn *c)
+void conn_resume_all(struct worker *w)
 {
-	conn_list_remove(w, LIST_PAUSED, c);
-	c->paused = false;
-	conn_list_add(w, LIST_AGAIN, c);
+	struct conn *c;
+
+	while ((c = conn_list_take(w, LIST_PAUSED)) != NULL) {
+		c->paused = false;
+		conn_list_add(w, LIST_AGAIN, c);
+	}
 }

@@ -163,7 +163,8 @@ static void decrypt(struct worker *w, struct conn *c)
 			return;
 		case TLS_CLOSED:
 			c->eof = true;
-			conn_close(w, c, "closed by peer");
+			if (!c->paused) /* else when what came before the end has been handled: conn_again */
+				conn_close(w, c, "closed by peer");
 			return;
 		case TLS_FAILED:
 			conn_close(w, c, "TLS error");
@@ -260,7 +261,8 @@ static void receive_ended(struct worker *w, struct conn *c, int res)
 		conn_list_add(w, LIST_PARKED, c);
 	} else if (res == 0) {
 		c->eof = true;
-		if (c->hold.len == 0 || c->state >= CONN_FLUSHING)
+		/* Messages that came before the end and still wait for their turn are handled first: conn_again. */
+		if ((c->hold.len == 0 && !c->paused) || c->state >= CONN_FLUSHING)
 			peer_ended(w, c);
 	} else if (res > 0 || res == -ECANCELED) {
 		if (!c->paused && c->hold.len == 0)

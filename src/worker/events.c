@@ -36,6 +36,9 @@ static void add_domains(struct log_line *l, const struct worker *w, const struct
 	char text[512];
 	size_t n = 0;
 
+	/* Right after a reload the indices may still be those of the image before. */
+	if (c->judgement.generation != w->img->h->generation)
+		return;
 	for (uint32_t i = 0; i < c->judgement.domain_count && n < sizeof(text) - 1; i++) {
 		const struct image_domain *d = &w->img->domain[c->judgement.domain[i]];
 		struct span name = image_text(w->img, d->name);

@@ -22,10 +22,16 @@
 
 /* ---- identify ---- */
 
-/* Index of the connection's TLS profile in the current image. */
+/*
+ * Index of the connection's TLS profile in the current image: what its
+ * listener has now, for a reload may have given it another.  A connection of
+ * a removed listener keeps its own, as long as there is one of that name.
+ */
 static uint32_t profile_of(const struct conn *c)
 {
-	return tls_context_profile(tls_get_context(c->tls));
+	const struct listener *l = c->listener;
+
+	return l->index != IMAGE_NONE ? l->row.tls : tls_context_profile(tls_get_context(c->tls));
 }
 
 static void judge(struct worker *w, struct conn *c)
@@ -49,12 +55,13 @@ bool conn_judge_again(struct worker *w, struct conn *c)
 {
 	bool was_trusted = c->judgement.domain_count > 0;
 
-	if (c->kind != CONN_EXTERNAL ||
-	    (c->judgement.generation == w->img->h->generation && c->judgement.valid_until > w->wall))
+	if (c->kind != CONN_EXTERNAL)
 		return true;
-	judge(w, c);
-	if (was_trusted && c->judgement.domain_count == 0)
-		events_trust_lost(w, c);
+	if (c->judgement.generation != w->img->h->generation || c->judgement.valid_until <= w->wall) {
+		judge(w, c);
+		events_judged(w, c, was_trusted);
+	}
+	/* Also when it was judged by this image: its handshake may have begun when the listener did not require it. */
 	if (c->judgement.domain_count || !must_be_trusted(c))
 		return true;
 	conn_close(w, c, "trust lost");
@@ -70,14 +77,16 @@ void conn_opened(struct worker *w, struct conn *c)
 
 			c->facts = facts ? peer_facts_get(facts) : NULL;
 			c->judgement = *tls_judgement(c->tls);
+			/* A reload may have come between certificate and end of the handshake. */
+			if (c->judgement.generation != w->img->h->generation)
+				judge(w, c);
 		} else {
 			judge(w, c);
 		}
 		timer_set(w->wheel, &c->timer, w->now + w->img->settings->idle_timeout * NSEC_PER_MSEC);
 	}
 	events_accepted(w, c);
-	/* A reload may have come between certificate and end of the handshake. */
-	(void)conn_judge_again(w, c);
+	(void)conn_judge_again(w, c); /* for a listener that has begun to require what this peer lacks */
 }
 
 /* ---- from outside to a container ---- */

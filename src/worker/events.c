@@ -219,13 +219,15 @@ void events_peer_refused(struct worker *w, struct conn *c, const char *why)
 	log_end(&l);
 }
 
-void events_trust_lost(struct worker *w, struct conn *c)
+void events_judged(struct worker *w, struct conn *c, bool was_trusted)
 {
 	struct log_line l;
 
+	publish(w, c);
+	if (!was_trusted || c->judgement.domain_count)
+		return;
 	counter_add(&w->counters->trust_lost, 1);
 	counter_add(&w->counters->verdict[c->judgement.verdict], 1);
-	publish(w, c);
 	log_begin(&l, EVENT_TRUST_LOST);
 	add_conn(&l, c);
 	log_cstr(&l, "reason", peer_verdict_name(c->judgement.verdict));

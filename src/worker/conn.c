@@ -107,7 +107,7 @@ static size_t write_via(struct worker *w, struct conn *c, const struct passage *
 		.incarnation = w->h->incarnation,
 		.slot = c->slot,
 		.generation = c->generation,
-		.domain = route_domain_id(w->img, &w->keys, 0, p->identity.domain),
+		.domain = route_back_id(w->img, &w->keys, p->identity.domain),
 		.time = (uint32_t)w->wall,
 	};
 	char token[TOKEN_TEXT_MAX];
@@ -256,7 +256,7 @@ static enum refusal find_way_back(struct worker *w, const struct sip_msg *msg, s
 	if (back.domain == 0)
 		return c->judgement.domain_count == 0 ? REFUSAL_NONE : REFUSAL_RESPONSE_DOMAIN;
 	for (uint32_t i = 0; i < c->judgement.domain_count; i++)
-		if (route_domain_id(w->img, &w->keys, 0, c->judgement.domain[i]) == back.domain)
+		if (route_back_id(w->img, &w->keys, c->judgement.domain[i]) == back.domain)
 			return REFUSAL_NONE;
 	return REFUSAL_RESPONSE_DOMAIN;
 }

@@ -418,6 +418,9 @@ void conn_retry(struct worker *w, struct conn *c, struct span message)
 	struct framer framer = c->framer;
 	size_t need = c->need;
 
+	/* It was counted when it came. */
+	c->messages--;
+	counter_add(&w->counters->requests_in, (uint64_t)-1);
 	/* The message was whole and passed once; what stands in the connection's own state is another's. */
 	c->framer = (struct framer){ 0 };
 	c->need = 0;

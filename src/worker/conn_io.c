@@ -273,6 +273,8 @@ static void receive_ended(struct worker *w, struct conn *c, int res)
 			arm(w, c);
 	} else {
 		c->eof = true;
+		if (c->state == CONN_HANDSHAKE)
+			events_handshake_failed(w, c);
 		conn_kill(w, c, res == -ECONNRESET ? "reset by peer" : "receive failed");
 	}
 }

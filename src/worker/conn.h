@@ -104,6 +104,9 @@ struct conn {
 	struct conn_link link[LIST_COUNT];
 };
 
+/* Two addresses that share a place share their limit: that costs accuracy, never memory. */
+#define HANDSHAKE_SOURCES 4096
+
 /* Everything a worker is, for its own modules. */
 struct worker {
 	const struct heritage *h;
@@ -126,6 +129,7 @@ struct worker {
 	unsigned completions, receives, requests; /* of this turn: for the wait */
 	uint32_t sweep;	  /* next slot to look at for re-judging; UINT32_MAX: pass is over */
 	uint64_t sweep_next; /* when the next pass begins */
+	uint32_t handshake_source[HANDSHAKE_SOURCES]; /* unfinished handshakes by a hash of the peer's address */
 	unsigned log_budget; /* lines about single messages left in this second */
 	bool draining;
 	bool stopping;
@@ -149,9 +153,9 @@ void conn_on_send(struct worker *w, struct conn *c, const struct ring_event *e);
 void conn_again(struct worker *w, struct conn *c);
 /* Receive buffers are back: arm again. */
 void conn_unpark(struct worker *w, struct conn *c);
-/* Stop and go on reading, for back-pressure. */
+/* Stop reading, for back-pressure, until a container has taken what is queued, or is lost. */
 void conn_pause(struct worker *w, struct conn *c);
-void conn_resume(struct worker *w, struct conn *c);
+void conn_resume_all(struct worker *w);
 
 /* Room for n bytes of output; NULL: no memory.  Follow with conn_written. */
 MUST_USE char *conn_room(struct conn *c, size_t n);

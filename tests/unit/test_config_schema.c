@@ -211,23 +211,33 @@ static json_t *gather(const json_t *list, const struct config_key *k)
 	return out;
 }
 
-static void covers(const char *path, const struct config_keys *keys, const json_t *objects)
+/* All objects of the kind that `wanted` describes; `objects` are of the kind of `at`. */
+static void collect(const struct config_keys *at, const json_t *objects, const struct config_keys *wanted, json_t *out)
 {
-	for (size_t i = 0; i < keys->count; i++) {
-		const struct config_key *k = &keys->key[i];
-		char whole[256];
-		json_t *inner;
+	if (at == wanted)
+		json_array_extend(out, (json_t *)(uintptr_t)objects);
+	for (size_t i = 0; i < at->count; i++) {
+		json_t *inner = at->key[i].members ? gather(objects, &at->key[i]) : NULL;
 
-		if (k->support == SUPPORT_REFUSED)
-			continue;
-		snprintf(whole, sizeof(whole), "%s/%s", path, k->name);
-		cr_assert(has_key(objects, k->name), "%s is not in example.json", whole);
-		if (!k->members)
-			continue;
-		inner = gather(objects, k);
-		covers(whole, k->members, inner);
+		if (inner)
+			collect(at->key[i].members, inner, wanted, out);
 		json_decref(inner);
 	}
+}
+
+static void covers(const struct config_keys *keys, const json_t *root)
+{
+	json_t *objects = json_array();
+
+	collect(&config_top_keys, root, keys, objects);
+	for (size_t i = 0; i < keys->count; i++) {
+		if (keys->key[i].support == SUPPORT_REFUSED)
+			continue;
+		cr_assert(has_key(objects, keys->key[i].name), "\"%s\" of %s is not in example.json", keys->key[i].name, keys->what);
+		if (keys->key[i].members)
+			covers(keys->key[i].members, root);
+	}
+	json_decref(objects);
 }
 
 Test(config_schema, example_has_every_key)
@@ -235,7 +245,7 @@ Test(config_schema, example_has_every_key)
 	json_t *example = load_file("example.json"), *list = json_array();
 
 	json_array_append(list, example);
-	covers("", &config_top_keys, list);
+	covers(&config_top_keys, list);
 	json_decref(list);
 	json_decref(example);
 }

@@ -10,9 +10,15 @@ from harness import BUILD, Container, FlowTest, main, wait_for
 class Sink:
     """A running sipward-sink on a port of its own."""
 
-    def __init__(self, *args):
+    def __init__(self, test, *args):
         self.process = subprocess.Popen([str(BUILD / "sipward-sink"), "--listen", "127.0.0.1:0", *args], stdout=subprocess.PIPE, text=True)
+        test.addCleanup(self.kill)
         self.port = int(self.process.stdout.readline().rsplit(":", 1)[1])
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
 
     def usr1(self):
         self.process.send_signal(signal.SIGUSR1)
@@ -49,7 +55,7 @@ class LoadSink(FlowTest):
         self.assertGreater(latency[0], 0)
 
     def test_closed_loop(self):
-        sink = Sink("--count")
+        sink = Sink(self, "--count")
         self.clean(self.load(sink.port, "--plain", "--connections", 5, "--inflight", 7, "--count", 2000), 2000)
         self.clean(self.load(sink.port, "--plain", "--threads", 2, "--connections", 4, "--count", 1000, "--method", "MESSAGE", "--size", 3000), 1000)
         counts = sink.usr1()
@@ -59,14 +65,14 @@ class LoadSink(FlowTest):
         self.assertEqual((code, json.loads(out)["answers"]), (0, 3000))
 
     def test_fixed_rate(self):
-        sink = Sink()
+        sink = Sink(self)
         self.clean(self.load(sink.port, "--plain", "--connections", 3, "--rate", 1000, "--duration", 0.5), 500)
         self.clean(self.load(sink.port, "--plain", "--connections", 3, "--rate", 1000, "--warmup", 0.2, "--count", 300), 300)
         self.assertEqual(sink.end(), (0, ""))
 
     def test_a_slow_answer_is_not_hidden(self):
         """One request in flight, 100 ms for an answer, but one due every 10 ms: what waits is late, and then unsent."""
-        sink = Sink("--delay", "100")
+        sink = Sink(self, "--delay", "100")
         got = self.load(sink.port, "--plain", "--rate", 100, "--inflight", 1, "--duration", 1, "--grace", 1, code=1)
         self.assertEqual(got["sent"] + got["unsent"], 100)
         self.assertEqual(got["received"] + got["lost"], got["sent"])
@@ -76,7 +82,7 @@ class LoadSink(FlowTest):
         sink.end()
 
     def test_calls(self):
-        sink = Sink("--count", "--ringing")
+        sink = Sink(self, "--count", "--ringing")
         got = self.load(sink.port, "--plain", "--connections", 3, "--calls", "--count", 100)
         self.assertEqual((got["calls_done"], got["acks"], got["provisional"], got["status"], got["errors"]), (100, 100, 200, {"200": 200}, 0))
         got = self.load(sink.port, "--plain", "--method", "INVITE", "--count", 10)
@@ -84,7 +90,7 @@ class LoadSink(FlowTest):
         self.assertEqual(json.loads(sink.end()[1])["methods"], {"INVITE": 110, "ACK": 110, "BYE": 100})
 
     def test_refusals(self):
-        sink = Sink("--status", "486", "--count")
+        sink = Sink(self, "--status", "486", "--count")
         got = self.load(sink.port, "--plain", "--calls", "--count", 5, code=1)
         self.assertEqual((got["status"], got["unexpected"], got["acks"], got["calls_done"]), ({"486": 5}, 5, 5, 0))
         self.load(sink.port, "--plain", "--count", 5, "--expect", 486)
@@ -139,10 +145,11 @@ class LoadSink(FlowTest):
         self.assertEqual((got["sent"], got["handshakes"]["failures"]), (0, 1))
 
     def test_interrupted(self):
-        sink = Sink()
+        sink = Sink(self)
         for sig in (signal.SIGTERM, signal.SIGINT):
             process = subprocess.Popen([str(BUILD / "sipward-load"), "--plain", "--connect", f"127.0.0.1:{sink.port}", "--rate", "100",
                                         "--duration", "60"], stdout=subprocess.PIPE, text=True)
+            self.addCleanup(process.kill)
             links = f"/proc/{process.pid}/net/tcp"
             port = f"{sink.port:04X}"
             wait_for("the connection", lambda: any(f.split()[2].endswith(port) for f in open(links).readlines()[1:]))
@@ -153,7 +160,7 @@ class LoadSink(FlowTest):
         sink.end()
 
     def test_show(self):
-        sink = Sink("--show")
+        sink = Sink(self, "--show")
         self.load(sink.port, "--plain", "--count", 2, "--header", "X-Mark: here", "--method", "MESSAGE", "--size", 10)
         code, out = sink.end()
         raw = out.split("===== message ")
@@ -163,10 +170,10 @@ class LoadSink(FlowTest):
 
     def test_sink_expects(self):
         for header, code in (("P-Preferred-Identity: <sip:a@b>", 0), ("P-Preferred-Identity: <sip:a@b>, <sip:c@d>", 1), ("X-Other: 1", 1)):
-            sink = Sink("--expect-identity")
+            sink = Sink(self, "--expect-identity")
             self.load(sink.port, "--plain", "--count", 3, "--header", header)
             self.assertEqual(sink.end()[0], code, header)
-        sink = Sink("--expect-identity", "--forbid", "@evil", "--count")
+        sink = Sink(self, "--expect-identity", "--forbid", "@evil", "--count")
         self.load(sink.port, "--plain", "--count", 3, "--header", "P-Preferred-Identity: <sip:a@evil>")
         code, out = sink.end()
         self.assertEqual((code, json.loads(out)["forbidden"]), (1, 3))
@@ -186,7 +193,7 @@ class LoadSink(FlowTest):
             self.assertIn("exit codes", done.stdout)
 
     def through_edge(self, *sink_args):
-        sink = Sink("--count", "--expect-identity", "--forbid", "spoofed", *sink_args)
+        sink = Sink(self, "--count", "--expect-identity", "--forbid", "spoofed", *sink_args)
         self.edge(config=self.config([sink]), containers=0)
         return sink
 

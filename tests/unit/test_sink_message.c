@@ -99,14 +99,17 @@ static const struct {
 /* The text with every tag of ours as T. */
 static void plain_tags(struct sink_out *out)
 {
-	char *at, *end = out->p + out->len;
+	char *at, *end;
 
-	while (out->len && (at = memmem(out->p, (size_t)(end - out->p), ";tag=s", 6)) && end - at >= 22) {
+	if (!out->len)
+		return;
+	end = out->p + out->len;
+	while ((at = memmem(out->p, (size_t)(end - out->p), ";tag=s", 6)) && end - at >= 22) {
 		at[5] = 'T';
 		memmove(at + 6, at + 22, (size_t)(end - at - 22));
 		end -= 16;
 	}
-	out->len = out->p ? (size_t)(end - out->p) : 0;
+	out->len = (size_t)(end - out->p);
 }
 
 Test(sink_message, answers)

@@ -64,6 +64,9 @@ static const struct text_row texts[] = {
 	{ "slash form: unknown keyword is part of the value", "/O=a/bogus=c", "O=a/bogus\\=c" },
 	{ "slash form: commas are nothing special", "/O=a, b+c/CN=\"d\"", "CN=\\\"d\\\",O=a\\, b\\+c" },
 	{ "slash form: escaped slash", "/O=a\\/CN=b", "O=a/cn\\=b" },
+	{ "slash form: a plus before a keyword joins, as OpenSSL prints it", "/C=c/O=b+CN=a", "CN=a+O=b,C=c" },
+	{ "slash form: a plus elsewhere is part of the value", "/CN=a+b/O=c+=d", "O=c\\+\\=d,CN=a\\+b" },
+	{ "slash form: escaped plus", "/CN=a\\+O=b", "CN=a\\+o\\=b" },
 	{ "slash form: bytes in hex", "/O=M\\xC3\\xBCller", "O=m\xc3\xbcller" },
 	{ "slash form: dotted OID", "/2.5.4.10=a/1.2.3=b", "1.2.3=b,O=a" },
 	{ "slash form: empty value", "/CN=/O=a", "O=a,CN=" },
@@ -152,6 +155,7 @@ static const struct bad_row bad[] = {
 	{ "only a slash", "/", 0, DN_BAD_SYNTAX, 0 },
 	{ "slash form: no equals sign", "/CN", 0, DN_BAD_SYNTAX, 0 },
 	{ "slash form: begins with an unknown type", "/bogus=a/CN=b", 0, DN_BAD_TYPE, 0 },
+	{ "slash form: SN is ambiguous behind a plus", "/CN=a+SN=b", 0, DN_AMBIGUOUS_SN, 5 },
 	{ "slash form: two slashes", "//CN=a", 0, DN_BAD_TYPE, 0 },
 };
 

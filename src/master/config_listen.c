@@ -227,7 +227,7 @@ void config_read_listeners(struct config *c, const struct config_node *root)
 			continue;
 		read_listener(c, &n, &places[i]);
 		check_twin(&n, places, i);
-		outside |= span_eq(config_text(&n, "side", "external"), SPAN("external"));
+		outside |= config_choice(&n, "side", config_sides, SIDE_EXTERNAL) == SIDE_EXTERNAL;
 	}
 	if (!outside && list.value)
 		config_bad(&list, "expected at least one listener of side \"external\"");

@@ -197,7 +197,7 @@ static void read_files(struct config *c, const struct config_node *n, struct ima
 	struct pki_profile p = { 0 };
 
 	check_pairs(n, certificate.count, key.count);
-	profile->has_certificate = is_named(n, "certificate") && is_named(n, "private_key");
+	profile->has_certificate = is_named(n, "certificate") || is_named(n, "private_key");
 	profile->trust_named = is_named(n, "trust");
 	if (pki_load(&in, c->complaints, &p)) {
 		profile->trust_count = p.trust_count;

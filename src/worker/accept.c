@@ -217,14 +217,21 @@ static bool inside_allowed(const struct worker *w, const struct image_listener *
 	return upstream_is_address(w->img, addr) || image_cidr_has(w->img, row->allow, addr);
 }
 
-static const char *refusal_of(const struct worker *w, const struct listener *l, const uint8_t addr[16])
+static bool too_many_handshakes(struct worker *w, const uint8_t addr[16])
+{
+	const struct settings *s = w->img->settings;
+
+	return counter_get(&w->counters->handshakes_now) >= s->handshakes ||
+	       (s->handshakes_per_source && *events_handshakes_of(w, addr) >= s->handshakes_per_source);
+}
+
+static const char *refusal_of(struct worker *w, const struct listener *l, const uint8_t addr[16])
 {
 	if (l->row.side == SIDE_INTERNAL && !inside_allowed(w, &l->row, addr)) {
 		counter_add(&w->counters->refused_source, 1);
 		return "source_not_allowed";
 	}
-	if (conn_table_count(w->conns) >= w->h->rows_per_worker ||
-	    (l->row.protocol == PROTO_TLS && counter_get(&w->counters->handshakes_now) >= w->img->settings->handshakes)) {
+	if (conn_table_count(w->conns) >= w->h->rows_per_worker || (l->row.protocol == PROTO_TLS && too_many_handshakes(w, addr))) {
 		counter_add(&w->counters->refused_limit, 1);
 		return "too_many_connections";
 	}

@@ -137,8 +137,14 @@ void events_closed(struct worker *w, struct conn *c)
 	counter_add(&w->counters->closed, 1);
 }
 
+uint32_t *events_handshakes_of(struct worker *w, const uint8_t addr[16])
+{
+	return &w->handshake_source[siphash(&w->keys.branch, addr, 16) % HANDSHAKE_SOURCES];
+}
+
 void events_handshake_begun(struct worker *w, struct conn *c)
 {
+	++*events_handshakes_of(w, c->addr);
 	c->counted_handshake = true;
 	counter_add(&w->counters->handshakes_now, 1);
 }
@@ -148,6 +154,7 @@ void events_handshake_over(struct worker *w, struct conn *c)
 	if (!c->counted_handshake)
 		return;
 	c->counted_handshake = false;
+	--*events_handshakes_of(w, c->addr);
 	counter_add(&w->counters->handshakes_now, (uint64_t)-1);
 }
 

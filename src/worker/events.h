@@ -11,6 +11,8 @@
 
 void events_accepted(struct worker *w, struct conn *c);	   /* open: judged, handshake over */
 void events_closed(struct worker *w, struct conn *c);	   /* c->close_reason */
+/* How many handshakes from this address are unfinished; may be read only as a bound. */
+uint32_t *events_handshakes_of(struct worker *w, const uint8_t addr[16]);
 void events_handshake_begun(struct worker *w, struct conn *c);
 void events_handshake_over(struct worker *w, struct conn *c); /* it no longer counts as unfinished */
 void events_handshake_done(struct worker *w, struct conn *c);

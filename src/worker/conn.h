@@ -153,9 +153,9 @@ void conn_on_send(struct worker *w, struct conn *c, const struct ring_event *e);
 void conn_again(struct worker *w, struct conn *c);
 /* Receive buffers are back: arm again. */
 void conn_unpark(struct worker *w, struct conn *c);
-/* Stop and go on reading, for back-pressure. */
+/* Stop reading, for back-pressure, until a container has taken what is queued, or is lost. */
 void conn_pause(struct worker *w, struct conn *c);
-void conn_resume(struct worker *w, struct conn *c);
+void conn_resume_all(struct worker *w);
 
 /* Room for n bytes of output; NULL: no memory.  Follow with conn_written. */
 MUST_USE char *conn_room(struct conn *c, size_t n);

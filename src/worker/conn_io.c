@@ -95,9 +95,8 @@ void conn_on_send(struct worker *w, struct conn *c, const struct ring_event *e)
 		else if (c->plain.len || c->out.len || c->state == CONN_FLUSHING)
 			conn_list_add(w, LIST_DIRTY, c);
 	}
-	if (c->kind == CONN_CONTAINER && w->lists[LIST_PAUSED].first && conn_queued(c) < w->img->settings->queue_bytes / 4)
-		for (struct conn *p; (p = conn_list_take(w, LIST_PAUSED)) != NULL;)
-			conn_resume(w, p);
+	if (c->kind == CONN_CONTAINER && conn_queued(c) <= w->img->settings->queue_bytes / 4)
+		conn_resume_all(w);
 	conn_settle(w, c);
 }
 
@@ -164,7 +163,8 @@ static void decrypt(struct worker *w, struct conn *c)
 			return;
 		case TLS_CLOSED:
 			c->eof = true;
-			conn_close(w, c, "closed by peer");
+			if (!c->paused) /* else when what came before the end has been handled: conn_again */
+				conn_close(w, c, "closed by peer");
 			return;
 		case TLS_FAILED:
 			conn_close(w, c, "TLS error");
@@ -261,7 +261,8 @@ static void receive_ended(struct worker *w, struct conn *c, int res)
 		conn_list_add(w, LIST_PARKED, c);
 	} else if (res == 0) {
 		c->eof = true;
-		if (c->hold.len == 0 || c->state >= CONN_FLUSHING)
+		/* Messages that came before the end and still wait for their turn are handled first: conn_again. */
+		if ((c->hold.len == 0 && !c->paused) || c->state >= CONN_FLUSHING)
 			peer_ended(w, c);
 	} else if (res > 0 || res == -ECANCELED) {
 		if (!c->paused && c->hold.len == 0)
@@ -339,9 +340,12 @@ void conn_pause(struct worker *w, struct conn *c)
 	stop_receiving(w, c);
 }
 
-void conn_resume(struct worker *w, struct conn *c)
+void conn_resume_all(struct worker *w)
 {
-	conn_list_remove(w, LIST_PAUSED, c);
-	c->paused = false;
-	conn_list_add(w, LIST_AGAIN, c);
+	struct conn *c;
+
+	while ((c = conn_list_take(w, LIST_PAUSED)) != NULL) {
+		c->paused = false;
+		conn_list_add(w, LIST_AGAIN, c);
+	}
 }

@@ -263,6 +263,8 @@ void upstream_lost(struct worker *w, struct upstream *u, struct conn *c)
 {
 	if (u->conn == c)
 		failed(w, u, c->close_reason);
+	/* Those that were slowed down for its queue would wait for a send that never comes. */
+	conn_resume_all(w);
 }
 
 static void forget(struct worker *w, struct upstream **link)
@@ -273,6 +275,7 @@ static void forget(struct worker *w, struct upstream **link)
 	if (u->conn) {
 		u->conn->upstream = NULL;
 		conn_close(w, u->conn, "no longer configured");
+		conn_resume_all(w);
 	}
 	free(u->id);
 	free(u);

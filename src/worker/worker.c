@@ -97,19 +97,20 @@ static void dispatch(struct worker *w, const struct ring_event *e)
 		upstream_on_connect(w, c, e->res);
 }
 
-/* Those that were on the list when the turn began; who puts itself back waits for the next turn. */
+/*
+ * As many as were on the list when the turn began; who puts itself back waits
+ * for the next turn.  By number: the one that was last may leave the list
+ * while another one's turn closes it.
+ */
 static void run_list(struct worker *w, enum conn_list_id id, void (*step)(struct worker *, struct conn *))
 {
-	struct conn_list todo = w->lists[id];
-	struct conn *last = todo.last, *c;
+	struct conn *c;
+	size_t n = 0;
 
-	while ((c = conn_list_take(w, id)) != NULL) {
-		bool end = c == last;
-
+	for (c = w->lists[id].first; c; c = c->link[id].next)
+		n++;
+	while (n-- && (c = conn_list_take(w, id)) != NULL)
 		step(w, c);
-		if (end)
-			break;
-	}
 }
 
 static void flush_all(struct worker *w)

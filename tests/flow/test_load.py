@@ -84,7 +84,7 @@ class Load(FlowTest):
         before = self.rss()
         for _ in range(3):
             self.result(self.load(*args))
-        self.assertLess(self.rss() - before, 4096, "KiB more after three times as many messages again")
+        self.assertLess(self.rss() - before, 6144, "KiB more after three times as many messages again")
 
 
 if __name__ == "__main__":

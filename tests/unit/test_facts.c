@@ -97,18 +97,10 @@ static struct name any_name(void)
 	return n;
 }
 
-static void swap_parts(struct part *a, struct part *b)
-{
-	struct part was = *a;
-
-	*a = *b;
-	*b = was;
-}
-
 /* Change one thing; most of them leave the name equal, some do not. */
 static void mutate(struct name *n)
 {
-	struct part *p = &n->part[roll(n->count)];
+	struct part *p = &n->part[roll(n->count)], *other = &n->part[roll(n->count)], was;
 	unsigned i = p->len ? roll(p->len) : 0;
 	int tag = tags[roll(ARRAY_LEN(tags))];
 
@@ -130,7 +122,9 @@ static void mutate(struct name *n)
 		p->joins = !p->joins;
 		break;
 	case 4: /* order inside an RDN does not count, between RDNs it does */
-		swap_parts(p, &n->part[roll(n->count)]);
+		was = *p;
+		*p = *other;
+		*other = was;
 		break;
 	case 5:
 		if (p->len)
@@ -434,14 +428,13 @@ Test(facts, serial)
 
 static const struct {
 	const char *why, *text;
-	bool want;
 	int64_t at;
 } times[] = {
-	{ "UTCTime", "700101000000Z", true, 0 },
-	{ "UTCTime of this century", "491231235959Z", true, 2524607999 },
-	{ "UTCTime of the last one", "500101000000Z", true, -631152000 },
-	{ "GeneralizedTime", "20380119031408Z", true, 2147483648 },
-	{ "no well-defined end (RFC 5280 4.1.2.5)", "99991231235959Z", true, 253402300799 },
+	{ "UTCTime", "700101000000Z", 0 },
+	{ "UTCTime of this century", "491231235959Z", 2524607999 },
+	{ "UTCTime of the last one", "500101000000Z", -631152000 },
+	{ "GeneralizedTime", "20380119031408Z", 2147483648 },
+	{ "no well-defined end (RFC 5280 4.1.2.5)", "99991231235959Z", 253402300799 },
 };
 
 Test(facts, time)

@@ -228,8 +228,8 @@ static int by_hash(const void *a, const void *b)
 /* The object whose keys were passed from `base` on is at its end. */
 static void settle(struct walk *w, size_t base)
 {
-	struct passed *p = w->passed + base;
 	size_t n = w->passed_count - base, len = w->path_len;
+	struct passed *p = n ? w->passed + base : NULL;
 
 	if (n > 1)
 		qsort(p, n, sizeof(*p), by_hash);

@@ -25,10 +25,16 @@
 
 /* ---- identify ---- */
 
-/* Index of the connection's TLS profile in the current image. */
+/*
+ * Index of the connection's TLS profile in the current image: what its
+ * listener has now, for a reload may have given it another.  A connection of
+ * a removed listener keeps its own, as long as there is one of that name.
+ */
 static uint32_t profile_of(const struct conn *c)
 {
-	return tls_context_profile(tls_get_context(c->tls));
+	const struct listener *l = c->listener;
+
+	return l->index != IMAGE_NONE ? l->row.tls : tls_context_profile(tls_get_context(c->tls));
 }
 
 static void judge(struct worker *w, struct conn *c)
@@ -63,17 +69,18 @@ bool conn_judge_again(struct worker *w, struct conn *c)
 	struct peer_judgement before = c->judgement;
 	bool was_trusted = before.domain_count > 0;
 
-	if (c->kind != CONN_EXTERNAL ||
-	    (c->judgement.generation == w->img->h->generation && c->judgement.valid_until > w->wall))
+	if (c->kind != CONN_EXTERNAL)
 		return true;
-	judge(w, c);
-	if (was_trusted && before.generation == w->img->h->generation && kept_until_idle(w, c)) {
-		c->judgement = before;
-		c->judgement.valid_until = w->wall + 1; /* asked again every second */
-		return true;
+	if (c->judgement.generation != w->img->h->generation || c->judgement.valid_until <= w->wall) {
+		judge(w, c);
+		if (was_trusted && before.generation == w->img->h->generation && kept_until_idle(w, c)) {
+			c->judgement = before;
+			c->judgement.valid_until = w->wall + 1; /* asked again every second */
+			return true;
+		}
+		events_judged(w, c, was_trusted);
 	}
-	if (was_trusted && c->judgement.domain_count == 0)
-		events_trust_lost(w, c);
+	/* Also when it was judged by this image: its handshake may have begun when the listener did not require it. */
 	if (c->judgement.domain_count || !must_be_trusted(c))
 		return true;
 	conn_close(w, c, "trust lost");
@@ -89,14 +96,16 @@ void conn_opened(struct worker *w, struct conn *c)
 
 			c->facts = facts ? peer_facts_get(facts) : NULL;
 			c->judgement = *tls_judgement(c->tls);
+			/* A reload may have come between certificate and end of the handshake. */
+			if (c->judgement.generation != w->img->h->generation)
+				judge(w, c);
 		} else {
 			judge(w, c);
 		}
 		timer_set(w->wheel, &c->timer, w->now + w->img->settings->idle_timeout * NSEC_PER_MSEC);
 	}
 	events_accepted(w, c);
-	/* A reload may have come between certificate and end of the handshake. */
-	(void)conn_judge_again(w, c);
+	(void)conn_judge_again(w, c); /* for a listener that has begun to require what this peer lacks */
 }
 
 /* ---- from outside to a container ---- */
@@ -117,7 +126,7 @@ static size_t write_via(struct worker *w, struct conn *c, const struct passage *
 		.incarnation = w->h->incarnation,
 		.slot = c->slot,
 		.generation = c->generation,
-		.domain = route_domain_id(w->img, &w->keys, 0, p->identity.domain),
+		.domain = route_back_id(w->img, &w->keys, p->identity.domain),
 		.time = (uint32_t)w->wall,
 	};
 	char token[TOKEN_TEXT_MAX];
@@ -266,7 +275,7 @@ static enum refusal find_way_back(struct worker *w, const struct sip_msg *msg, s
 	if (back.domain == 0)
 		return c->judgement.domain_count == 0 ? REFUSAL_NONE : REFUSAL_RESPONSE_DOMAIN;
 	for (uint32_t i = 0; i < c->judgement.domain_count; i++)
-		if (route_domain_id(w->img, &w->keys, 0, c->judgement.domain[i]) == back.domain)
+		if (route_back_id(w->img, &w->keys, c->judgement.domain[i]) == back.domain)
 			return REFUSAL_NONE;
 	return REFUSAL_RESPONSE_DOMAIN;
 }
@@ -428,6 +437,9 @@ void conn_retry(struct worker *w, struct conn *c, struct span message)
 	struct framer framer = c->framer;
 	size_t need = c->need;
 
+	/* It was counted when it came. */
+	c->messages--;
+	counter_add(&w->counters->requests_in, (uint64_t)-1);
 	/* The message was whole and passed once; what stands in the connection's own state is another's. */
 	c->framer = (struct framer){ 0 };
 	c->need = 0;

@@ -102,12 +102,16 @@ void conn_on_send(struct worker *w, struct conn *c, const struct ring_event *e)
 
 /* ---- receiving ---- */
 
-/* After input: run the timer for a message that has come in part, the idle timer else. */
-static void watch_message(struct worker *w, struct conn *c)
+/*
+ * After input: run the timer for a message that has come in part, the idle
+ * timer else.  `another`: what is there in part is not what was there before;
+ * a busy peer's input may end inside a message every time.
+ */
+static void watch_message(struct worker *w, struct conn *c, bool another)
 {
 	bool partial = c->in.len > 2 && !c->paused; /* a lone CRLF is a keep-alive, not a message */
 
-	if (partial == c->message_timer || c->state != CONN_OPEN)
+	if (c->state != CONN_OPEN || (partial == c->message_timer && !(partial && another)))
 		return;
 	c->message_timer = partial;
 	if (partial)
@@ -145,7 +149,7 @@ static void plain_input(struct worker *w, struct conn *c, const uint8_t *data, s
 		else
 			buf_clear(&in);
 	}
-	watch_message(w, c);
+	watch_message(w, c, done > 0);
 }
 
 static void decrypt(struct worker *w, struct conn *c)
@@ -269,6 +273,8 @@ static void receive_ended(struct worker *w, struct conn *c, int res)
 			arm(w, c);
 	} else {
 		c->eof = true;
+		if (c->state == CONN_HANDSHAKE)
+			events_handshake_failed(w, c);
 		conn_kill(w, c, res == -ECONNRESET ? "reset by peer" : "receive failed");
 	}
 }

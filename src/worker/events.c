@@ -36,6 +36,9 @@ static void add_domains(struct log_line *l, const struct worker *w, const struct
 	char text[512];
 	size_t n = 0;
 
+	/* Right after a reload the indices may still be those of the image before. */
+	if (c->judgement.generation != w->img->h->generation)
+		return;
 	for (uint32_t i = 0; i < c->judgement.domain_count && n < sizeof(text) - 1; i++) {
 		const struct image_domain *d = &w->img->domain[c->judgement.domain[i]];
 		struct span name = image_text(w->img, d->name);
@@ -223,13 +226,15 @@ void events_peer_refused(struct worker *w, struct conn *c, const char *why)
 	log_end(&l);
 }
 
-void events_trust_lost(struct worker *w, struct conn *c)
+void events_judged(struct worker *w, struct conn *c, bool was_trusted)
 {
 	struct log_line l;
 
+	publish(w, c);
+	if (!was_trusted || c->judgement.domain_count)
+		return;
 	counter_add(&w->counters->trust_lost, 1);
 	counter_add(&w->counters->verdict[c->judgement.verdict], 1);
-	publish(w, c);
 	log_begin(&l, EVENT_TRUST_LOST);
 	add_conn(&l, c);
 	log_cstr(&l, "reason", peer_verdict_name(c->judgement.verdict));

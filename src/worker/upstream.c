@@ -42,6 +42,7 @@ struct upstream {
 struct parked {
 	struct parked *next;
 	uint32_t slot, generation; /* of the connection that it came on */
+	uint64_t since;
 	size_t len;
 	char bytes[];
 };
@@ -52,6 +53,7 @@ struct upstreams {
 	size_t parked_bytes;
 	bool retry_due; /* something has changed for those that wait */
 	bool retrying;
+	uint64_t since; /* while retrying: of the message */
 	struct follow *follow; /* which container an INVITE's branch went to */
 };
 
@@ -148,7 +150,12 @@ bool upstream_park(struct worker *w, struct conn *from, struct span message)
 	p = malloc(sizeof(*p) + message.len);
 	if (!p)
 		return false;
-	*p = (struct parked){ .slot = from->slot, .generation = from->generation, .len = message.len };
+	*p = (struct parked){
+		.slot = from->slot,
+		.generation = from->generation,
+		.since = us->retrying ? us->since : w->now,
+		.len = message.len,
+	};
 	memcpy(p->bytes, message.p, message.len);
 	*us->parked_end = p;
 	us->parked_end = &p->next;
@@ -172,6 +179,7 @@ static void retry_parked(struct worker *w)
 		struct conn *c = conn_table_get(w->conns, p->slot, p->generation);
 
 		list = p->next;
+		us->since = p->since;
 		if (c && c->state == CONN_OPEN)
 			conn_retry(w, c, span_of(p->bytes, p->len));
 		free(p);
@@ -299,7 +307,7 @@ uint64_t upstreams_tick(struct worker *w)
 			connect_to(w, u);
 		if (u->state == UPSTREAM_DOWN)
 			next = MIN(next, u->next_try);
-		if (u->retire_at)
+		if (u->retire_at && u->state != UPSTREAM_CONNECTING)
 			next = MIN(next, u->retire_at);
 		link = &u->next;
 	}
@@ -349,8 +357,12 @@ static struct upstream *by_rank(struct worker *w, struct span call_id, enum upst
 /* None is up: is one being connected, or due to be tried at once? */
 static enum upstream_pick wait_or_none(struct worker *w, struct span call_id)
 {
+	struct upstreams *us = w->upstreams;
 	struct upstream *u;
 
+	/* A container that never answers our connect must not keep a request for ever. */
+	if (us->retrying && us->since + w->img->settings->connect_timeout * NSEC_PER_MSEC <= w->now)
+		return UPSTREAM_NONE;
 	if (by_rank(w, call_id, UPSTREAM_CONNECTING))
 		return UPSTREAM_WAIT;
 	u = by_rank(w, call_id, UPSTREAM_DOWN);

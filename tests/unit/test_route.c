@@ -186,6 +186,23 @@ Test(route, ids)
 
 /* ---- choosing a container ---- */
 
+Test(route, way_back_outlives_new_secrets)
+{
+	const struct image *img = test_image();
+	struct route_keys other = keys;
+	uint64_t id = route_back_id(img, &keys, D_PARTNER);
+
+	other.tokens.key[0].key.k[0]++;
+	other.tokens.count = 1;
+	cr_assert_eq(route_back_id(img, &keys, IMAGE_NONE), 0);
+	cr_assert_neq(id, 0);
+	cr_assert_eq(id, route_back_id(img, &other, D_PARTNER), "a reload with new token secrets drops no answer");
+	cr_assert_eq(id, route_back_id(img, &keys, D_TWIN), "by name, not by place in the configuration");
+	cr_assert_neq(id, route_back_id(img, &keys, D_OTHER));
+	other.branch.k[0]++;
+	cr_assert_neq(id, route_back_id(img, &other, D_PARTNER), "keyed");
+}
+
 Test(route, rank_shares_by_weight)
 {
 	unsigned won[4] = { 0 }, moved = 0;

@@ -7,7 +7,7 @@
 #define COOKIE SPAN("z9hG4bK") /* RFC 3261 8.1.1.7 */
 
 /* One key, several purposes. */
-enum purpose { FOR_RANK = 'r', FOR_BRANCH = 'b' };
+enum purpose { FOR_RANK = 'r', FOR_BRANCH = 'b', FOR_WAY_BACK = 'w' };
 
 static void begin(struct siphash_state *s, const struct route_keys *keys, enum purpose purpose)
 {
@@ -35,6 +35,22 @@ uint64_t route_domain_id(const struct image *img, const struct route_keys *keys,
 	char text[HOST_MAX + 2];
 
 	return domain == IMAGE_NONE ? 0 : token_name_id(&keys->tokens, key, domain_name(img, domain, text));
+}
+
+uint64_t route_back_id(const struct image *img, const struct route_keys *keys, uint32_t domain)
+{
+	struct siphash_state s;
+	char text[HOST_MAX + 2];
+	struct span name;
+	uint64_t id;
+
+	if (domain == IMAGE_NONE)
+		return 0;
+	name = domain_name(img, domain, text);
+	begin(&s, keys, FOR_WAY_BACK);
+	siphash_add(&s, name.p, name.len);
+	id = siphash_end(&s);
+	return id ? id : 1;
 }
 
 uint64_t route_server_id(const struct image *img, const struct route_keys *keys, size_t key,

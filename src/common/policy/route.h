@@ -49,6 +49,9 @@ MUST_USE enum refusal route_check_uri(const struct image *img, const struct sip_
 /* Keyed id of a domain entry as tokens carry it; 0 for IMAGE_NONE (untrusted). */
 uint64_t route_domain_id(const struct image *img, const struct route_keys *keys, size_t key, uint32_t domain);
 
+/* The same as our Via carries it: under the key that never rotates, for an answer may come after a reload. */
+uint64_t route_back_id(const struct image *img, const struct route_keys *keys, uint32_t domain);
+
 /* Keyed id of a container. */
 uint64_t route_server_id(const struct image *img, const struct route_keys *keys, size_t key,
     const struct image_server *server);

@@ -1,8 +1,9 @@
 /*
  * config_schema: the tables of known keys, config/sipward.schema.json,
- * settings.def and config/example.json say the same.
+ * settings.def, config/example.json and README.md say the same.
  */
 #include <criterion/criterion.h>
+#include <ctype.h>
 
 #include "common/settings.h"
 #include "master/config.h"
@@ -277,4 +278,51 @@ Test(config_schema, example_is_good)
 	X509_CRL_free(crl);
 	issued_free(&ca);
 	json_decref(example);
+}
+
+/* ---- the manual ---- */
+
+static bool is_word(char c)
+{
+	return isalnum((unsigned char)c) || c == '_';
+}
+
+/* Does the word stand there by itself, not as a part of another? */
+static bool names(const char *text, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *p = strstr(text, word); p; p = strstr(p + 1, word))
+		if ((p == text || !is_word(p[-1])) && !is_word(p[len]))
+			return true;
+	return false;
+}
+
+/* What stands below a key that this version refuses needs no words. */
+static void list_missing(const char *text, const struct config_keys *keys, FILE *missing)
+{
+	for (size_t i = 0; i < keys->count; i++) {
+		if (!names(text, keys->key[i].name))
+			fprintf(missing, "\n%s of %s", keys->key[i].name, keys->what);
+		if (keys->key[i].members && keys->key[i].support != SUPPORT_REFUSED)
+			list_missing(text, keys->key[i].members, missing);
+	}
+}
+
+Test(config_schema, readme_names_every_key)
+{
+	FILE *f = fopen(CONFIG_DIR "/../README.md", "r"), *missing;
+	char *text = NULL, *list = NULL;
+	size_t room = 0, len;
+
+	cr_assert_not_null(f);
+	cr_assert_gt(getdelim(&text, &room, '\0', f), 0);
+	fclose(f);
+	missing = open_memstream(&list, &len);
+	cr_assert_not_null(missing);
+	list_missing(text, &config_top_keys, missing);
+	fclose(missing);
+	cr_expect_eq(len, 0, "README.md does not name:%s", list);
+	free(list);
+	free(text);
 }

@@ -91,10 +91,10 @@ class Abuse(FlowTest):
             inside.recv(0.3)
 
     def test_paused_peers_go_on_when_the_container_is_lost(self):
-        deaf, _ = self.deaf_edge(limits={"queue_bytes": 400000})
+        deaf, _ = self.deaf_edge(limits={"queue_bytes": 65536})
         links = [self.peer() for _ in range(3)]
         for n, link in enumerate(links):
-            push(link, b"".join(message(i, 40000, f"p{n}-") for i in range(60)), 0.3)
+            push(link, b"".join(message(i, 900000, f"p{n}-") for i in range(10)), 0.3)
         wait_for("paused", lambda: self.counter("paused"))
         deaf.reset()
         for link in links:
@@ -108,10 +108,12 @@ class Abuse(FlowTest):
         push(first, b"".join(message(i, 40000, "f") for i in range(200)), 0.5)
         wait_for("paused", lambda: self.counter("paused"))
         last = self.peer()
+        last.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)  # messages and end come in one piece
         last.send(b"".join(message(i, 100, "l") for i in range(40)))
         last.sock.settimeout(0)
         with self.assertRaises(ssl.SSLWantReadError):  # our end is said; nobody answers while we are paused
             last.sock.unwrap()
+        last.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
         time.sleep(0.2)
         got = []
         while "l39" not in got:

@@ -140,10 +140,16 @@ void events_closed(struct worker *w, struct conn *c)
 	counter_add(&w->counters->closed, 1);
 }
 
+uint32_t *source_of(struct worker *w, const uint8_t addr[16])
+{
+	return &w->sources[siphash(&w->way_back_key, addr, addr_is_ipv4(addr) ? 16 : 8) % SOURCES];
+}
+
 void events_handshake_begun(struct worker *w, struct conn *c)
 {
 	c->counted_handshake = true;
 	counter_add(&w->counters->handshakes_now, 1);
+	++*source_of(w, c->addr);
 }
 
 void events_handshake_over(struct worker *w, struct conn *c)
@@ -151,6 +157,7 @@ void events_handshake_over(struct worker *w, struct conn *c)
 	if (!c->counted_handshake)
 		return;
 	c->counted_handshake = false;
+	--*source_of(w, c->addr);
 	counter_add(&w->counters->handshakes_now, (uint64_t)-1);
 }
 

@@ -242,6 +242,11 @@ void events_judged(struct worker *w, struct conn *c, bool was_trusted)
 	log_end(&l);
 }
 
+void events_message(struct worker *w, struct conn *c)
+{
+	atomic_store_explicit(&row_of(w, c)->messages, ++c->messages, memory_order_relaxed);
+}
+
 /* Lines about single messages are limited, so that a flood of bad ones does not become a flood of lines. */
 static bool begin_message_line(struct worker *w, struct log_line *l, enum log_event event, struct conn *c,
     const struct sip_msg *msg)

@@ -22,6 +22,7 @@ void events_handshake_done(struct worker *w, struct conn *c);
 void events_handshake_failed(struct worker *w, struct conn *c);
 void events_peer_refused(struct worker *w, struct conn *c, const char *why);
 void events_judged(struct worker *w, struct conn *c, bool was_trusted); /* anew, while it is open */
+void events_message(struct worker *w, struct conn *c); /* one more passed on it */
 void events_malformed(struct worker *w, struct conn *c, const struct sip_msg *msg, const struct msg_fault *fault);
 void events_refused(struct worker *w, struct conn *c, const struct sip_msg *msg, enum refusal r);
 void events_container(struct worker *w, bool up, struct span server, const char *reason);

@@ -155,6 +155,37 @@ class Abuse(FlowTest):
         link.send(message(1))
         self.assertEqual(link.recv().status, 200)
 
+    def test_limits_of_connections_and_handshakes(self):
+        edge = self.edge(limits={"handshakes_per_source": 3, "connections": 6}, timeouts={"handshake": 3600})
+        socks = [socket.create_connection(("127.0.0.1", self.tls_port)) for _ in range(3)]
+        wait_for("handshakes", lambda: self.counter("handshakes_now") == 3)
+        self.assertTrue(Link(socket.create_connection(("127.0.0.1", self.tls_port))).closed())
+        edge.logged("too_many_handshakes_of_source")
+        for s in socks:
+            s.close()
+        wait_for("handshakes", lambda: self.counter("handshakes_now") == 0)
+        links = []
+        for _ in range(5):  # the container has one
+            links.append(self.peer())
+            links[-1].send(message(1))
+            self.assertEqual(links[-1].recv().status, 200)
+        self.assertTrue(Link(socket.create_connection(("127.0.0.1", self.tls_port))).closed())
+        edge.logged("too_many_connections")
+        links[0].close()
+        wait_for("a slot", lambda: edge.status()["workers"][0]["connections"] == 5)
+        link = self.peer()
+        link.send(message(2))
+        self.assertEqual(link.recv().status, 200)
+
+    def test_messages_are_counted_per_connection(self):
+        edge = self.edge()
+        link = self.peer()
+        for n in range(3):
+            link.send(message(n))
+            self.assertEqual(link.recv().status, 200)
+        rows = [r["messages"] for r in edge.ctl("connections")["connections"] if r["side"] == "external"]
+        self.assertEqual(rows, [3])
+
     def test_a_request_does_not_wait_for_ever_for_a_container_that_swallows(self):
         blocked = Deaf()
         blocked.listener.listen(0)

@@ -122,7 +122,7 @@ void clients_result(struct admin *a, uint64_t ticket, bool ok, const char *text)
 		struct client *c = &a->clients->client[i];
 
 		if (c->fd >= 0 && c->ticket && c->ticket == ticket)
-			answer(c, json_pack("{s:b, s:s}", "ok", ok, "text", text));
+			answer(c, report_result(ok, text));
 	}
 }
 

@@ -19,6 +19,8 @@ MUST_USE json_t *report_domains(const struct admin *a, size_t limit);
 /* The entry of a DN in text form, or the nearest one and how it differs. */
 MUST_USE json_t *report_lookup(const struct admin *a, const char *dn);
 
+/* {"ok": ok, "text": text}: what the master said, which may quote a file that is not UTF-8. */
+MUST_USE json_t *report_result(bool ok, const char *text);
 /* {"ok": false, "error": text} */
 MUST_USE json_t *report_error(const char *text);
 

@@ -98,7 +98,7 @@ static const struct config_key server[] = {
 	{ "tls", S, REFUSED },
 	{ "distinguished_name", SL, REFUSED },
 	{ "weight", I, .least = 0, .most = 1000000 },
-	{ "source_address", S, IDLE },
+	{ "source_address", S },
 };
 static KEYS(server_keys, "a server", server);
 

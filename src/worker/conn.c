@@ -182,7 +182,7 @@ static void forward(struct worker *w, struct conn *c, const struct sip_msg *msg,
 		return;
 	}
 	conn_written(w, p->to, len);
-	p->to->messages++;
+	events_message(w, p->to);
 	if (msg->method_id != METHOD_ACK)
 		c->outstanding++;
 	counter_add(&w->counters->requests_out, 1);
@@ -367,7 +367,7 @@ static size_t one_message(struct worker *w, struct conn *c, struct span in, stru
 		return 0;
 	}
 	c->need = 0;
-	c->messages++;
+	events_message(w, c);
 	w->requests++;
 	msg.body = span_of(in.p + head.len, msg.content_length);
 	if (c->kind == CONN_EXTERNAL && msg.is_request)

@@ -138,9 +138,11 @@ struct worker {
 	char *answer;	  /* ANSWER_MAX bytes: replies */
 	struct msg_header *headers;
 	size_t header_max;
+	uint32_t *sources; /* SOURCES counts of unfinished handshakes */
 };
 
 #define PLAIN_MAX 65536
+#define SOURCES 65536
 
 /* conn_io.c */
 

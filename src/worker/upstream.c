@@ -275,6 +275,15 @@ void upstream_lost(struct worker *w, struct upstream *u, struct conn *c)
 	conn_resume_all(w);
 }
 
+size_t upstreams_down(const struct worker *w)
+{
+	size_t n = 0;
+
+	for (const struct upstream *u = w->upstreams->first; u; u = u->next)
+		n += u->state == UPSTREAM_DOWN;
+	return n;
+}
+
 static void forget(struct worker *w, struct upstream **link)
 {
 	struct upstream *u = *link;

@@ -56,6 +56,9 @@ void upstream_lost(struct worker *w, struct upstream *u, struct conn *c);
 /* Once per turn: due attempts, retired containers; returns when it wants to be called again (ns), UINT64_MAX: not. */
 uint64_t upstreams_tick(struct worker *w);
 
+/* Containers that have no connection, nor one under way. */
+size_t upstreams_down(const struct worker *w);
+
 /* Is this the address of a configured container? */
 bool upstream_is_address(const struct image *img, const uint8_t addr[16]);
 

@@ -34,11 +34,12 @@ static int start(struct worker *w, char why[static 256])
 	w->plain = malloc(PLAIN_MAX);
 	w->unfolded = malloc(UNFOLDED_MAX);
 	w->answer = malloc(ANSWER_MAX);
+	w->sources = calloc(SOURCES, sizeof(*w->sources));
 	w->headers = calloc(HEADERS_MAX, sizeof(*w->headers));
 	w->header_max = HEADERS_MAX;
 	w->wheel = timer_wheel_new(w->now);
 	w->conns = conn_table_new((uint32_t)w->h->rows_per_worker);
-	if (!w->plain || !w->unfolded || !w->answer || !w->headers || !w->wheel || !w->conns) {
+	if (!w->plain || !w->unfolded || !w->answer || !w->headers || !w->sources || !w->wheel || !w->conns) {
 		snprintf(why, 256, "out of memory");
 		return -1;
 	}

@@ -91,10 +91,10 @@ class Abuse(FlowTest):
             inside.recv(0.3)
 
     def test_paused_peers_go_on_when_the_container_is_lost(self):
-        deaf, _ = self.deaf_edge(limits={"queue_bytes": 400000})
+        deaf, _ = self.deaf_edge(limits={"queue_bytes": 65536})
         links = [self.peer() for _ in range(3)]
         for n, link in enumerate(links):
-            push(link, b"".join(message(i, 40000, f"p{n}-") for i in range(60)), 0.3)
+            push(link, b"".join(message(i, 900000, f"p{n}-") for i in range(10)), 0.3)
         wait_for("paused", lambda: self.counter("paused"))
         deaf.reset()
         for link in links:
@@ -108,10 +108,12 @@ class Abuse(FlowTest):
         push(first, b"".join(message(i, 40000, "f") for i in range(200)), 0.5)
         wait_for("paused", lambda: self.counter("paused"))
         last = self.peer()
+        last.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)  # messages and end come in one piece
         last.send(b"".join(message(i, 100, "l") for i in range(40)))
         last.sock.settimeout(0)
         with self.assertRaises(ssl.SSLWantReadError):  # our end is said; nobody answers while we are paused
             last.sock.unwrap()
+        last.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
         time.sleep(0.2)
         got = []
         while "l39" not in got:
@@ -152,6 +154,37 @@ class Abuse(FlowTest):
         link = self.peer()
         link.send(message(1))
         self.assertEqual(link.recv().status, 200)
+
+    def test_limits_of_connections_and_handshakes(self):
+        edge = self.edge(limits={"handshakes_per_source": 3, "connections": 6}, timeouts={"handshake": 3600})
+        socks = [socket.create_connection(("127.0.0.1", self.tls_port)) for _ in range(3)]
+        wait_for("handshakes", lambda: self.counter("handshakes_now") == 3)
+        self.assertTrue(Link(socket.create_connection(("127.0.0.1", self.tls_port))).closed())
+        edge.logged("too_many_handshakes_of_source")
+        for s in socks:
+            s.close()
+        wait_for("handshakes", lambda: self.counter("handshakes_now") == 0)
+        links = []
+        for _ in range(5):  # the container has one
+            links.append(self.peer())
+            links[-1].send(message(1))
+            self.assertEqual(links[-1].recv().status, 200)
+        self.assertTrue(Link(socket.create_connection(("127.0.0.1", self.tls_port))).closed())
+        edge.logged("too_many_connections")
+        links[0].close()
+        wait_for("a slot", lambda: edge.status()["workers"][0]["connections"] == 5)
+        link = self.peer()
+        link.send(message(2))
+        self.assertEqual(link.recv().status, 200)
+
+    def test_messages_are_counted_per_connection(self):
+        edge = self.edge()
+        link = self.peer()
+        for n in range(3):
+            link.send(message(n))
+            self.assertEqual(link.recv().status, 200)
+        rows = [r["messages"] for r in edge.ctl("connections")["connections"] if r["side"] == "external"]
+        self.assertEqual(rows, [3])
 
     def test_a_request_does_not_wait_for_ever_for_a_container_that_swallows(self):
         blocked = Deaf()

@@ -246,7 +246,7 @@ static const struct {
 	{ "{ \"log\": { \"access\": \"a.log\" } }", ": /log/access: warning: " },
 	{ "{ \"outbound_match\": \"to\" }", ": /outbound_match: warning: " },
 	{ "{ \"outbound_match\": \"route\" }", NULL },
-	{ SERVER("\"host\": \"127.0.0.1\", \"source_address\": \"127.0.0.1\""), "/source_address: warning: " },
+	{ SERVER("\"host\": \"127.0.0.1\", \"source_address\": \"127.0.0.1\""), NULL },
 	{ LISTENER("\"methods\": [\"INVITE\", \"FOO\"]"), ": /listeners/0/methods/1: warning: with \"FOO\" every method" },
 	{ DOMAIN("\"distinguished_name\": \"C=DE,O=a,CN=b\""), ": /external_domains/0/distinguished_name: warning: the name begins with C=" },
 	{ DOMAIN("\"trust_udp\": true"), ": /external_domains/0/trust_udp: warning: " },

@@ -217,20 +217,8 @@ static bool inside_allowed(const struct worker *w, const struct image_listener *
 	return upstream_is_address(w->img, addr) || image_cidr_has(w->img, row->allow, addr);
 }
 
-<<<<<<< HEAD
-static bool too_many_handshakes(struct worker *w, const uint8_t addr[16])
-{
-	const struct settings *s = w->img->settings;
-
-	return counter_get(&w->counters->handshakes_now) >= s->handshakes ||
-	       (s->handshakes_per_source && *events_handshakes_of(w, addr) >= s->handshakes_per_source);
-}
-
-static const char *refusal_of(struct worker *w, const struct listener *l, const uint8_t addr[16])
-=======
 /* All workers together; those to containers count as well. */
 static bool connections_full(const struct worker *w)
->>>>>>> x5
 {
 	uint64_t most = w->img->settings->connections, open = 0;
 
@@ -251,9 +239,6 @@ static const char *refusal_of(struct worker *w, const struct listener *l, const 
 		counter_add(&w->counters->refused_source, 1);
 		return "source_not_allowed";
 	}
-<<<<<<< HEAD
-	if (conn_table_count(w->conns) >= w->h->rows_per_worker || (l->row.protocol == PROTO_TLS && too_many_handshakes(w, addr))) {
-=======
 	if (connections_full(w))
 		why = "too_many_connections";
 	else if (l->row.protocol == PROTO_TLS && counter_get(&w->counters->handshakes_now) >= s->handshakes)
@@ -261,7 +246,6 @@ static const char *refusal_of(struct worker *w, const struct listener *l, const 
 	else if (l->row.protocol == PROTO_TLS && s->handshakes_per_source && *source_of(w, addr) >= s->handshakes_per_source)
 		why = "too_many_handshakes_of_source";
 	if (why)
->>>>>>> x5
 		counter_add(&w->counters->refused_limit, 1);
 	return why;
 }

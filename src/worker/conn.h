@@ -104,9 +104,6 @@ struct conn {
 	struct conn_link link[LIST_COUNT];
 };
 
-/* Two addresses that share a place share their limit: that costs accuracy, never memory. */
-#define HANDSHAKE_SOURCES 4096
-
 /* Everything a worker is, for its own modules. */
 struct worker {
 	const struct heritage *h;
@@ -129,7 +126,6 @@ struct worker {
 	unsigned completions, receives, requests; /* of this turn: for the wait */
 	uint32_t sweep;	  /* next slot to look at for re-judging; UINT32_MAX: pass is over */
 	uint64_t sweep_next; /* when the next pass begins */
-	uint32_t handshake_source[HANDSHAKE_SOURCES]; /* unfinished handshakes by a hash of the peer's address */
 	unsigned log_budget; /* lines about single messages left in this second */
 	bool draining;
 	bool stopping;

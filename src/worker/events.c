@@ -140,20 +140,13 @@ void events_closed(struct worker *w, struct conn *c)
 	counter_add(&w->counters->closed, 1);
 }
 
-<<<<<<< HEAD
-uint32_t *events_handshakes_of(struct worker *w, const uint8_t addr[16])
-{
-	return &w->handshake_source[siphash(&w->keys.branch, addr, 16) % HANDSHAKE_SOURCES];
-=======
 uint32_t *source_of(struct worker *w, const uint8_t addr[16])
 {
 	return &w->sources[siphash(&w->way_back_key, addr, addr_is_ipv4(addr) ? 16 : 8) % SOURCES];
->>>>>>> x5
 }
 
 void events_handshake_begun(struct worker *w, struct conn *c)
 {
-	++*events_handshakes_of(w, c->addr);
 	c->counted_handshake = true;
 	counter_add(&w->counters->handshakes_now, 1);
 	++*source_of(w, c->addr);
@@ -164,11 +157,7 @@ void events_handshake_over(struct worker *w, struct conn *c)
 	if (!c->counted_handshake)
 		return;
 	c->counted_handshake = false;
-<<<<<<< HEAD
-	--*events_handshakes_of(w, c->addr);
-=======
 	--*source_of(w, c->addr);
->>>>>>> x5
 	counter_add(&w->counters->handshakes_now, (uint64_t)-1);
 }
 

@@ -11,16 +11,11 @@
 
 void events_accepted(struct worker *w, struct conn *c);	   /* open: judged, handshake over */
 void events_closed(struct worker *w, struct conn *c);	   /* c->close_reason */
-<<<<<<< HEAD
-/* How many handshakes from this address are unfinished; may be read only as a bound. */
-uint32_t *events_handshakes_of(struct worker *w, const uint8_t addr[16]);
-=======
 /*
  * Unfinished handshakes of an address, and of others that share its place: the
  * hash is keyed, so nobody can choose whose.  An IPv6 source is its /64.
  */
 uint32_t *source_of(struct worker *w, const uint8_t addr[16]);
->>>>>>> x5
 void events_handshake_begun(struct worker *w, struct conn *c);
 void events_handshake_over(struct worker *w, struct conn *c); /* it no longer counts as unfinished */
 void events_handshake_done(struct worker *w, struct conn *c);

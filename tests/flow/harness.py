@@ -3,6 +3,7 @@
 Python's standard library and the openssl command only.  Everything listens on
 loopback, on ports that were free a moment ago, and is stopped by pid.
 """
+import ctypes
 import json
 import os
 import pathlib
@@ -22,6 +23,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("SIPWARD_BUILD", ROOT / "build"))
 PARTNER_DN = "CN=sip.partner.example,O=Partner GmbH,C=DE"
 STRANGER_DN = "CN=sip.stranger.example,O=Stranger Ltd,C=GB"
+
+
+def die_with_parent():
+    """For Popen's preexec_fn: a test that is killed leaves nothing running that holds its pipes."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def free_port():
@@ -299,6 +305,8 @@ class Container:
 class Edge:
     """A running sipward."""
 
+    preexec = staticmethod(die_with_parent)
+
     def __init__(self, folder, config):
         self.dir = pathlib.Path(folder)
         self.file = self.dir / "sipward.json"
@@ -312,7 +320,7 @@ class Edge:
         self.file.write_text(json.dumps(config, indent=1))
 
     def start(self):
-        self.process = subprocess.Popen([str(BUILD / "sipward"), "-c", str(self.file)], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([str(BUILD / "sipward"), "-c", str(self.file)], preexec_fn=self.preexec, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=open(self.log, "ab"))
         def up():
             if self.process.poll() is not None:

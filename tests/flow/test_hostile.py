@@ -114,6 +114,7 @@ def hook(folder, container, proxy):
                  env.get("DN_CRL") or None, int(proxy))
     cfg["workers"] = 1
     edge = Edge(run, cfg)
+    edge.preexec = None  # it outlives this hook
     check = subprocess.run([str(BUILD / "sipward"), "--check", "-c", str(edge.file)], capture_output=True, text=True)
     if check.returncode == 78:
         return 3

@@ -7,7 +7,7 @@ import pathlib
 import signal
 import subprocess
 
-from harness import BUILD, Edge, FlowTest, main, wait_for, STRANGER_DN
+from harness import BUILD, Edge, FlowTest, STRANGER_DN, die_with_parent, main, wait_for
 
 
 class Sink:
@@ -15,7 +15,8 @@ class Sink:
 
     def __init__(self):
         self.process = subprocess.Popen([str(BUILD / "sipward-sink"), "--listen", "127.0.0.1:0", "--count", "--expect-identity", "--forbid", "spoofed"],
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                        preexec_fn=die_with_parent, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         line = self.process.stdout.readline() or self.process.stderr.readline()
         self.port = int(line.rsplit(":", 1)[1])
 
@@ -37,7 +38,8 @@ class Load(FlowTest):
         p = self.pki
         return subprocess.Popen([str(BUILD / "sipward-load"), "--connect", f"127.0.0.1:{self.tls_port}", "--cert", str(p.path("partner.pem")), "--key",
                                  str(p.path("partner.key")), "--ca", str(p.path("ca.pem")), "--header", "P-Asserted-Identity: <sip:spoofed@core.example>", *args],
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                preexec_fn=die_with_parent, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def result(self, process, errors=False):
         out, err = process.communicate(timeout=120)

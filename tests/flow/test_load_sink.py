@@ -4,14 +4,14 @@ import json
 import signal
 import subprocess
 
-from harness import BUILD, Container, FlowTest, main, wait_for
+from harness import BUILD, Container, FlowTest, die_with_parent, main, wait_for
 
 
 class Sink:
     """A running sipward-sink on a port of its own."""
 
     def __init__(self, test, *args):
-        self.process = subprocess.Popen([str(BUILD / "sipward-sink"), "--listen", "127.0.0.1:0", *args], stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([str(BUILD / "sipward-sink"), "--listen", "127.0.0.1:0", *args], preexec_fn=die_with_parent, stdout=subprocess.PIPE, text=True)
         test.addCleanup(self.kill)
         self.port = int(self.process.stdout.readline().rsplit(":", 1)[1])
 

@@ -5,7 +5,7 @@ import shutil
 import socket
 import subprocess
 
-from harness import Edge, FlowTest, free_port, main, wait_for
+from harness import Edge, FlowTest, die_with_parent, free_port, main, wait_for
 
 CALLS = int(os.environ.get("SIPWARD_SIPP_CALLS", "1000"))
 
@@ -134,7 +134,7 @@ class Sipp(FlowTest):
         super().tearDown()
 
     def spawn(self, *args):
-        child = subprocess.Popen([str(a) for a in args], cwd=self.run_dir, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        child = subprocess.Popen([str(a) for a in args], cwd=self.run_dir, preexec_fn=die_with_parent, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                  stderr=subprocess.DEVNULL)
         self.children.append(child)
         return child

@@ -316,6 +316,16 @@ class Abuse(FlowTest):
                 self.tearDown()
                 self.setUp()
 
+    def test_a_deaf_container_that_asks_keeps_its_queue(self):
+        deaf, inside = self.deaf_edge(limits={"queue_bytes": 65536})
+        link = self.peer()
+        push(link, b"".join(message(i, 500000, "q") for i in range(20)), 0.3)
+        wait_for("paused", lambda: self.counter("paused"))
+        inside.send(request("MESSAGE", uri="sip:x@elsewhere.example", call_id="ask").encode() + b"\r\n\r\n")
+        wait_for("the question", lambda: self.counter("inside_requests"))
+        self.assertEqual(inside.recv(10).get("call-id"), "q0")
+        self.assertEqual(self.counter("upstream_failures"), 0)
+
     def test_answers_reach_nobody_else(self):
         self.edge()
         held = []

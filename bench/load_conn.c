@@ -277,7 +277,8 @@ static bool keep_rest(struct load_conn *c, struct span left)
 		c->rest = p;
 		c->rest_cap = left.len * 2;
 	}
-	memcpy(c->rest, left.p, left.len);
+	if (left.len)
+		memcpy(c->rest, left.p, left.len);
 	c->rest_len = left.len;
 	return true;
 }

@@ -119,6 +119,6 @@ void load_engine_run(struct load_engine *e, double share);
 void load_engine_free_token(struct load_engine *e, struct load_conn *c, uint32_t slot);
 
 /* Set by a signal: end early, and print what there is. */
-extern volatile int load_interrupted;
+extern _Atomic int load_interrupted;
 
 #endif

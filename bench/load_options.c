@@ -54,6 +54,7 @@ static const struct row {
 	{ "expect", "STATUS", NUMBER, AT(expect), 100, 699, "the answer that is no error (default: any 2xx)" },
 	{ "ping-interval", "S", SECONDS, AT(ping_interval), 0, 0, "idle mode: keep-alive on each connection (default: none)" },
 	{ "reconnect", NULL, FLAG, AT(reconnect), 0, 0, "open a connection again that was closed" },
+	{ "announce", NULL, FLAG, AT(announce), 0, 0, "print \"measuring\" and \"measured\" on stderr as the measured part begins and ends" },
 	{ "allow-errors", NULL, FLAG, AT(allow_errors), 0, 0, "exit 0 in spite of errors" },
 	{ "help", NULL, OTHER, 0, 0, 0, "print this" },
 };

@@ -44,6 +44,7 @@ struct load_options {
 	double warmup, grace;
 	double ping_interval; /* idle mode; 0: none */
 	bool reconnect, allow_errors, no_ping;
+	bool announce; /* say on stderr when the measured part begins and ends */
 };
 
 /* 0: go on; else the process ends with *exit_code (help was asked for, or the usage is wrong). */

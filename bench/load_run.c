@@ -12,7 +12,7 @@
 #define EVENTS 1024
 #define TICK_NS (100 * NSEC_PER_MSEC) /* longest sleep: signals, keep-alives and reconnects are looked after */
 
-volatile int load_interrupted;
+_Atomic int load_interrupted;
 
 /* When and how often work is begun. */
 struct pace {
@@ -231,11 +231,19 @@ static void finish(struct load_engine *e, struct pace *p)
 	}
 }
 
+/* For whoever reads another process's CPU time: once for all threads. */
+static void announce(const struct load_engine *e, const char *what)
+{
+	if (e->options->announce && e->first == 0)
+		fprintf(stderr, "%s\n", what);
+}
+
 void load_engine_run(struct load_engine *e, double share)
 {
 	const struct load_options *o = e->options;
 	struct pace p = { .start = clock_mono_ns(), .limit = (uint64_t)((double)o->count * share + 0.5) };
 	uint64_t next_look = 0;
+	bool announced = false;
 
 	e->now = p.start;
 	if (o->rate > 0)
@@ -251,7 +259,12 @@ void load_engine_run(struct load_engine *e, double share)
 			look_after(e);
 			next_look = e->now + TICK_NS;
 		}
+		if (!announced && e->now >= e->measure_from) {
+			announce(e, "measuring");
+			announced = true;
+		}
 	}
+	announce(e, "measured");
 	if (o->mode == LOAD_IDLE)
 		e->stats.last_ns = e->now;
 	finish(e, &p);

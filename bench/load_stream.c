@@ -115,6 +115,7 @@ static bool start_tls(
     struct load_stream *s, const struct load_tls *tls, const struct load_options *o, SSL_SESSION *session)
 {
 	BIO *bio = BIO_new(tls->method);
+	char sni[256];
 
 	s->ssl = SSL_new(tls->ctx);
 	if (!bio || !s->ssl) {
@@ -125,7 +126,8 @@ static bool start_tls(
 	BIO_set_init(bio, 1);
 	SSL_set_bio(s->ssl, bio, bio);
 	SSL_set_connect_state(s->ssl);
-	if (o->sni && SSL_set_tlsext_host_name(s->ssl, o->sni) != 1)
+	/* OpenSSL wants a name that it could write to. */
+	if (o->sni && (snprintf(sni, sizeof(sni), "%s", o->sni) >= (int)sizeof(sni) || SSL_set_tlsext_host_name(s->ssl, sni) != 1))
 		return false;
 	return !session || SSL_set_session(s->ssl, session) == 1;
 }

@@ -71,7 +71,8 @@ MUST_USE enum dn_status dn_from_avas(const struct dn_ava *ava, size_t count, str
 
 /*
  * Canonical form of a configured name: RFC 4514 text (blanks behind commas
- * allowed) or OpenSSL's slash form, which is known by its leading '/'.
+ * allowed) or OpenSSL's slash form, which is known by its leading '/'; in that
+ * a '/' or '+' begins an attribute only before a known keyword and '='.
  * *where (may be NULL) gets the offset of the offending byte.
  */
 MUST_USE enum dn_status dn_from_text(struct span text, struct dn *out, size_t *where);

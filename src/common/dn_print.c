@@ -242,11 +242,28 @@ static void say_unmatched(struct out *o, const struct dn_item *want, const struc
 	say(o, " is configured and missing");
 }
 
+/* Attributes of the RDN that begins at i. */
+static size_t rdn_size(const struct dn_item *items, size_t i, size_t count)
+{
+	size_t n = 1;
+
+	while (i + n < count && !items[i + n].first)
+		n++;
+	return n;
+}
+
+/* RDN by RDN: inside one there is no order to reverse. */
 static bool is_reverse(const struct dn_item *a, const struct dn_item *b, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
-		if (!same(&a[i], &b[count - 1 - i]))
+	for (size_t i = 0, end = count; i < count;) {
+		size_t n = rdn_size(a, i, count);
+
+		if (n > end || !b[end - n].first || rdn_size(b, end - n, count) != n)
 			return false;
+		for (end -= n; n; n--, i++)
+			if (!same(&a[i], &b[end + rdn_size(b, end, count) - n]))
+				return false;
+	}
 	return true;
 }
 

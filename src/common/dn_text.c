@@ -304,14 +304,14 @@ static enum dn_status comma_form(struct parser *p, struct dn *out)
 
 /* ---- the slash form ---- */
 
-/* Does an attribute begin at this '/'?  Only before a known keyword or an OID, and '='. */
-static bool begins_rdn(struct span s)
+/* Does an attribute begin at this '/' or '+'?  Only before a known keyword or an OID, and '='. */
+static bool begins_attribute(struct span s)
 {
 	uint8_t room[OID_MAX];
 	struct span oid;
 	size_t eq;
 
-	if (s.len == 0 || s.p[0] != '/')
+	if (s.len == 0 || (s.p[0] != '/' && s.p[0] != '+'))
 		return false;
 	s = span_from(s, 1);
 	eq = span_find(s, '=');
@@ -320,12 +320,12 @@ static bool begins_rdn(struct span s)
 	return read_type(span_head(s, eq), room, &oid) != DN_BAD_TYPE;
 }
 
-/* Up to the '/' that begins the next attribute; \xHH is a byte. */
+/* Up to the '/' or '+' that begins the next attribute; \xHH is a byte. */
 static enum dn_status slash_value(struct parser *p, struct span oid)
 {
 	size_t len = 0;
 
-	while (!at_end(p) && !begins_rdn(span_from(p->text, p->at))) {
+	while (!at_end(p) && !begins_attribute(span_from(p->text, p->at))) {
 		struct span rest = span_from(p->text, p->at);
 		uint8_t c = (uint8_t)rest.p[0];
 
@@ -341,25 +341,34 @@ static enum dn_status slash_value(struct parser *p, struct span oid)
 	return dn_write_string(&p->w, oid, DN_UTF8, span_of(p->value, len));
 }
 
+/* type '=' value, behind its '/' or '+' */
+static enum dn_status slash_attribute(struct parser *p)
+{
+	struct span rest = span_from(p->text, p->at + 1), oid;
+	uint8_t room[OID_MAX];
+	size_t eq = span_find(rest, '=');
+	enum dn_status st;
+
+	if (eq == rest.len)
+		return DN_BAD_SYNTAX;
+	st = read_type(span_head(rest, eq), room, &oid);
+	if (st != DN_OK)
+		return st;
+	p->at += eq + 2;
+	return slash_value(p, oid);
+}
+
 static enum dn_status slash_form(struct parser *p, struct dn *out)
 {
 	enum dn_status st = DN_OK;
 
 	while (!at_end(p) && st == DN_OK) {
-		struct span rest = span_from(p->text, p->at + 1), oid;
-		uint8_t room[OID_MAX];
-		size_t eq = span_find(rest, '=');
-
-		if (peek(p) != '/' || eq == rest.len)
-			return DN_BAD_SYNTAX;
-		st = read_type(span_head(rest, eq), room, &oid);
-		if (st != DN_OK)
-			return st;
-		p->at += eq + 2;
 		dn_rdn_begin(&p->w);
 		if (p->w.len > DN_MAX)
 			return DN_TOO_LONG;
-		st = slash_value(p, oid);
+		do
+			st = slash_attribute(p);
+		while (st == DN_OK && peek(p) == '+');
 		if (st == DN_OK)
 			st = dn_rdn_end(&p->w);
 	}

@@ -25,15 +25,62 @@ static bool str_ok(const struct image *img, struct image_str s)
 	return inside(img->size, s.off, s.len);
 }
 
+/* Sections inside rows are looked at only once they are known to lie inside. */
+static bool strings_ok(const struct image *img, struct image_section s)
+{
+	const struct image_str *str;
+
+	if (!section_ok(img, s, sizeof(*str)))
+		return false;
+	str = image_at(img, s);
+	for (uint64_t i = 0; i < s.count; i++)
+		if (!str_ok(img, str[i]))
+			return false;
+	return true;
+}
+
+static bool cidrs_ok(const struct image *img, struct image_section s)
+{
+	const struct image_cidr *c;
+
+	if (!section_ok(img, s, sizeof(*c)))
+		return false;
+	c = image_at(img, s);
+	for (uint64_t i = 0; i < s.count; i++)
+		if (c[i].bits > 128)
+			return false;
+	return true;
+}
+
 static bool listeners_ok(const struct image *img)
 {
 	for (uint64_t i = 0; i < img->h->listeners.count; i++) {
 		const struct image_listener *l = &img->listener[i];
 
-		if (!str_ok(img, l->host) || !str_ok(img, l->advertise_host) ||
-		    !section_ok(img, l->allow, sizeof(struct image_cidr)) ||
+		if (!str_ok(img, l->host) || !str_ok(img, l->advertise_host) || !cidrs_ok(img, l->allow) ||
+		    l->side > SIDE_INTERNAL || l->protocol > PROTO_UDP ||
 		    (l->tls != IMAGE_NONE && l->tls >= img->h->tls.count))
 			return false;
+	}
+	return true;
+}
+
+static bool crls_ok(const struct image *img, struct image_section crls)
+{
+	const struct image_crl *crl;
+
+	if (!section_ok(img, crls, sizeof(*crl)))
+		return false;
+	crl = image_at(img, crls);
+	for (uint64_t i = 0; i < crls.count; i++) {
+		const struct image_serial *serial;
+
+		if (!section_ok(img, crl[i].revoked, sizeof(*serial)))
+			return false;
+		serial = image_at(img, crl[i].revoked);
+		for (uint64_t j = 0; j < crl[i].revoked.count; j++)
+			if (serial[j].len > sizeof(serial->bytes))
+				return false;
 	}
 	return true;
 }
@@ -42,43 +89,36 @@ static bool tls_ok(const struct image *img)
 {
 	for (uint64_t i = 0; i < img->h->tls.count; i++) {
 		const struct image_tls *t = &img->tls[i];
-		const struct image_crl *crl = image_at(img, t->crls);
 
 		if (!str_ok(img, t->name) || !str_ok(img, t->ciphers) || !str_ok(img, t->ciphersuites) || !str_ok(img, t->groups) ||
-		    !section_ok(img, t->trust, sizeof(struct image_spki)) || !section_ok(img, t->crls, sizeof(*crl)))
+		    !section_ok(img, t->trust, sizeof(struct image_spki)) || !crls_ok(img, t->crls))
 			return false;
-		for (uint64_t j = 0; j < t->crls.count; j++)
-			if (!section_ok(img, crl[j].revoked, sizeof(struct image_serial)))
-				return false;
+		if (t->client_certificate > CLIENT_CERT_OFF || t->peer_usage > PEER_USAGE_ANY_TLS || t->crl_check > CRL_CHECK_ALL ||
+		    t->crl_expired > CRL_EXPIRED_WARN || t->expired_connections > EXPIRED_KEEP_UNTIL_IDLE)
+			return false;
 	}
+	return true;
+}
+
+static bool servers_ok(const struct image *img, struct image_section servers)
+{
+	const struct image_server *s;
+
+	if (!section_ok(img, servers, sizeof(*s)))
+		return false;
+	s = image_at(img, servers);
+	for (uint64_t i = 0; i < servers.count; i++)
+		if (!str_ok(img, s[i].host) || !str_ok(img, s[i].id) || !str_ok(img, s[i].source_address) || s[i].protocol > PROTO_UDP)
+			return false;
 	return true;
 }
 
 static bool clusters_ok(const struct image *img)
 {
-	for (uint64_t i = 0; i < img->h->clusters.count; i++) {
-		const struct image_cluster *c = &img->cluster[i];
-		const struct image_server *s = image_at(img, c->servers);
-
-		if (!str_ok(img, c->name) || !section_ok(img, c->servers, sizeof(*s)))
+	for (uint64_t i = 0; i < img->h->clusters.count; i++)
+		if (!str_ok(img, img->cluster[i].name) || !servers_ok(img, img->cluster[i].servers))
 			return false;
-		for (uint64_t j = 0; j < c->servers.count; j++)
-			if (!str_ok(img, s[j].host) || !str_ok(img, s[j].id) || !str_ok(img, s[j].source_address))
-				return false;
-	}
 	return img->h->default_cluster < img->h->clusters.count;
-}
-
-static bool strings_ok(const struct image *img, struct image_section s)
-{
-	const struct image_str *str = image_at(img, s);
-
-	if (!section_ok(img, s, sizeof(*str)))
-		return false;
-	for (uint64_t i = 0; i < s.count; i++)
-		if (!str_ok(img, str[i]))
-			return false;
-	return true;
 }
 
 static bool identities_ok(const struct image *img)
@@ -87,7 +127,8 @@ static bool identities_ok(const struct image *img)
 		const struct image_identity *id = &img->identity[i];
 
 		if (!str_ok(img, id->header) || !str_ok(img, id->fixed) || !strings_ok(img, id->vouches) ||
-		    !strings_ok(img, id->numbers) || !strings_ok(img, id->keep))
+		    !strings_ok(img, id->numbers) || !strings_ok(img, id->keep) || id->assert_on > ASSERT_RFC3325 ||
+		    id->source > SOURCE_FIXED || id->on_violation > VIOLATION_STRIP)
 			return false;
 	}
 	return img->h->identity < img->h->identities.count;
@@ -99,38 +140,72 @@ static bool domains_ok(const struct image *img)
 		const struct image_domain *d = &img->domain[i];
 
 		if (!str_ok(img, d->name) || !str_ok(img, d->host) || d->identity >= img->h->identities.count ||
-		    !section_ok(img, d->trust, sizeof(struct image_spki)) ||
-		    !section_ok(img, d->trusted_addresses, sizeof(struct image_cidr)))
+		    d->protocol > PROTO_UDP || !section_ok(img, d->trust, sizeof(struct image_spki)) ||
+		    !cidrs_ok(img, d->trusted_addresses))
 			return false;
 	}
 	return true;
 }
 
-static bool is_table(uint64_t count)
+/* A look-up ends at a free bucket, so every table has one. */
+static bool is_table(struct image_section s)
 {
-	return count && (count & (count - 1)) == 0;
+	return s.count && (s.count & (s.count - 1)) == 0;
+}
+
+static bool dn_table_ok(const struct image *img)
+{
+	const struct image_header *h = img->h;
+	const struct image_dn_bucket *dn = image_at(img, h->dn_table);
+	uint64_t used = 0;
+
+	for (uint64_t i = 0; i < h->dn_table.count; i++) {
+		const uint32_t *domain;
+
+		if (dn[i].key_len == 0)
+			continue;
+		used++;
+		if (!inside(img->size, dn[i].key, dn[i].key_len) || dn[i].first % sizeof(*domain) ||
+		    !inside(img->size, dn[i].first, (uint64_t)dn[i].domains * sizeof(*domain)))
+			return false;
+		domain = (const uint32_t *)(const void *)((const char *)h + dn[i].first);
+		for (uint32_t j = 0; j < dn[i].domains; j++)
+			if (domain[j] >= h->domains.count)
+				return false;
+	}
+	return used < h->dn_table.count;
+}
+
+static bool name_table_ok(const struct image *img)
+{
+	const struct image_name_bucket *name = image_at(img, img->h->name_table);
+	uint64_t used = 0;
+
+	for (uint64_t i = 0; i < img->h->name_table.count; i++) {
+		if (name[i].domain != IMAGE_NONE && name[i].domain >= img->h->domains.count)
+			return false;
+		used += name[i].domain != IMAGE_NONE;
+	}
+	return used < img->h->name_table.count;
+}
+
+static bool host_table_ok(const struct image *img)
+{
+	const struct image_host *host = image_at(img, img->h->hosts);
+	uint64_t used = 0;
+
+	for (uint64_t i = 0; i < img->h->hosts.count; i++) {
+		if (!str_ok(img, host[i].name))
+			return false;
+		used += host[i].name.len > 0;
+	}
+	return used < img->h->hosts.count;
 }
 
 static bool tables_ok(const struct image *img)
 {
-	const struct image_header *h = img->h;
-	const struct image_dn_bucket *dn = image_at(img, h->dn_table);
-	const struct image_name_bucket *name = image_at(img, h->name_table);
-	const struct image_host *host = image_at(img, h->hosts);
-
-	if (!is_table(h->dn_table.count) || !is_table(h->name_table.count) || !is_table(h->hosts.count))
-		return false;
-	for (uint64_t i = 0; i < h->dn_table.count; i++)
-		if (dn[i].key_len && (!inside(img->size, dn[i].key, dn[i].key_len) || dn[i].first % 4 ||
-					 !inside(img->size, dn[i].first, (uint64_t)dn[i].domains * sizeof(uint32_t))))
-			return false;
-	for (uint64_t i = 0; i < h->name_table.count; i++)
-		if (name[i].domain != IMAGE_NONE && name[i].domain >= h->domains.count)
-			return false;
-	for (uint64_t i = 0; i < h->hosts.count; i++)
-		if (!str_ok(img, host[i].name))
-			return false;
-	return true;
+	return is_table(img->h->dn_table) && is_table(img->h->name_table) && is_table(img->h->hosts) && dn_table_ok(img) &&
+	       name_table_ok(img) && host_table_ok(img);
 }
 
 static bool header_ok(const struct image *img)
@@ -146,7 +221,7 @@ static bool header_ok(const struct image *img)
 	       section_ok(img, h->dn_table, sizeof(struct image_dn_bucket)) &&
 	       section_ok(img, h->name_table, sizeof(struct image_name_bucket)) &&
 	       section_ok(img, h->hosts, sizeof(struct image_host)) && strings_ok(img, h->strip) &&
-	       section_ok(img, h->files, sizeof(struct image_file));
+	       section_ok(img, h->files, sizeof(struct image_file)) && h->foreign_request_uri <= FOREIGN_FORWARD;
 }
 
 static bool process_ok(const struct image *img)

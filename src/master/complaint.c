@@ -3,9 +3,15 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+/* Errors and warnings have room of their own, lest many warnings hide an error. */
+enum kind { KIND_ERROR, KIND_WARNING, KIND_COUNT };
+
+static const char *const kind_mark[KIND_COUNT] = { "", "warning: " };
+
 struct complaints {
-	char *line[COMPLAINTS_KEPT];
-	size_t kept, errors, warnings;
+	char *line[KIND_COUNT * COMPLAINTS_KEPT]; /* in the order of their coming */
+	size_t lines;
+	size_t kept[KIND_COUNT], count[KIND_COUNT];
 };
 
 struct complaints *complaints_new(void)
@@ -17,23 +23,34 @@ void complaints_free(struct complaints *c)
 {
 	if (!c)
 		return;
-	for (size_t i = 0; i < c->kept; i++)
+	for (size_t i = 0; i < c->lines; i++)
 		free(c->line[i]);
 	free(c);
 }
 
+/* Values of the files stand in complaints, and one complaint is one line. */
+static char *printable(char *text)
+{
+	for (char *p = text; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	return text;
+}
+
 PRINTF_LIKE(6, 0)
-static void keep(struct complaints *c, const char *file, unsigned line, const char *pointer, const char *kind,
+static void keep(struct complaints *c, const char *file, unsigned line, const char *pointer, enum kind kind,
     const char *fmt, va_list args)
 {
 	char *what = NULL, *whole = NULL;
 
-	if (c->kept == COMPLAINTS_KEPT)
+	c->count[kind]++;
+	if (c->kept[kind] == COMPLAINTS_KEPT || vasprintf(&what, fmt, args) < 0)
 		return;
-	if (vasprintf(&what, fmt, args) < 0)
-		return;
-	if (asprintf(&whole, "%s:%u: %s%s%s%s", file, line, pointer ? pointer : "", pointer && *pointer ? ": " : "", kind, what) >= 0)
-		c->line[c->kept++] = whole;
+	if (asprintf(&whole, "%s:%u: %s%s%s%s", file, line, pointer ? pointer : "", pointer && *pointer ? ": " : "",
+		kind_mark[kind], what) >= 0) {
+		c->line[c->lines++] = printable(whole);
+		c->kept[kind]++;
+	}
 	free(what);
 }
 
@@ -41,9 +58,8 @@ void complain(struct complaints *c, const char *file, unsigned line, const char 
 {
 	va_list args;
 
-	c->errors++;
 	va_start(args, fmt);
-	keep(c, file, line, pointer, "", fmt, args);
+	keep(c, file, line, pointer, KIND_ERROR, fmt, args);
 	va_end(args);
 }
 
@@ -51,26 +67,27 @@ void complain_warning(struct complaints *c, const char *file, unsigned line, con
 {
 	va_list args;
 
-	c->warnings++;
 	va_start(args, fmt);
-	keep(c, file, line, pointer, "warning: ", fmt, args);
+	keep(c, file, line, pointer, KIND_WARNING, fmt, args);
 	va_end(args);
 }
 
 size_t complaints_errors(const struct complaints *c)
 {
-	return c->errors;
+	return c->count[KIND_ERROR];
 }
 
 size_t complaints_warnings(const struct complaints *c)
 {
-	return c->warnings;
+	return c->count[KIND_WARNING];
 }
 
 void complaints_print(const struct complaints *c, FILE *out)
 {
-	for (size_t i = 0; i < c->kept; i++)
+	size_t all = c->count[KIND_ERROR] + c->count[KIND_WARNING];
+
+	for (size_t i = 0; i < c->lines; i++)
 		fprintf(out, "%s\n", c->line[i]);
-	if (c->errors + c->warnings > c->kept)
-		fprintf(out, "... and %zu more\n", c->errors + c->warnings - c->kept);
+	if (all > c->lines)
+		fprintf(out, "... and %zu more\n", all - c->lines);
 }

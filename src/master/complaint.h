@@ -6,8 +6,8 @@
  * Owns the texts.
  *
  * Printed one per line as `FILE:LINE: /json/pointer: what is wrong and what is
- * expected` (contract section 1).  At most COMPLAINTS_KEPT are kept, the rest
- * is counted.
+ * expected`, control bytes shown as `?`.  At most
+ * COMPLAINTS_KEPT errors and as many warnings are kept, the rest is counted.
  */
 #ifndef MASTER_COMPLAINT_H
 #define MASTER_COMPLAINT_H

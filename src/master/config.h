@@ -3,7 +3,7 @@
  * once, and laid into the image as it is read.
  *
  * Process: master's loader.  May include: all of common, config_node,
- * image_build, pki, complaint.  Owns what it has read until config_done.
+ * json_stream, image_build, keys_build, pki, complaint.  Owns what it has read until config_done.
  *
  * The sections are small and stand as one JSON value in memory; external
  * domains may be millions, so each goes into the image and is let go.
@@ -12,22 +12,20 @@
 #define MASTER_CONFIG_H
 
 #include "common/base.h"
-#include "common/keys_layout.h"
+#include "common/heritage.h"
 #include "master/config_node.h"
 #include "master/image_build.h"
+#include "master/keys_build.h"
 #include "master/loader.h"
+#include "master/pki.h"
 
-/* The keys memfd while it is being written. */
-struct keys_writer {
-	uint8_t *p;
-	size_t len, cap;
-	bool failed;
-};
+#define CONFIG_HOST_MAX 256
 
 /* What listeners and domains must know of a TLS profile. */
 struct config_profile {
 	const char *name; /* borrowed from the JSON value */
-	size_t trust_count;
+	size_t trust_count; /* CA certificates */
+	bool trust_named;   /* the configuration says something, read or not */
 	bool any_trusted_ca;
 	bool has_certificate;
 	bool takes_peers; /* client_certificate is not off */
@@ -40,60 +38,87 @@ struct config_cas {
 	size_t count;
 };
 
+/* Where a domain stands, to name the first when there is a second. */
+struct config_where {
+	uint32_t file;	/* in config.domain_files; IMAGE_NONE: the main file */
+	uint32_t place; /* line in that file; in the main file: index under /external_domains */
+};
+
 struct config {
-	struct config_source source;
+	struct config_source source; /* the main file */
 	json_t *root;
 	struct complaints *complaints;
 	struct image_builder *b;
+	struct keys_builder *keys;
 	const struct load_secrets *secrets;
-	struct keys_writer keys;
 	struct config_profile *profile;
 	size_t profile_count;
 	struct config_cas *cas;
 	size_t cas_count, cas_hit;
+	struct image_section cas_rows; /* the list of CAs written last: neighbours mostly share it */
+	struct image_spki *cas_last;
 	bool trust_is_ambiguous; /* a listener trusts several CAs: a domain with a DN must name its own */
-	uint32_t identity;	 /* index of the global one */
-	bool vouches_own;	 /* ... says "own" */
-	struct config_where *where; /* of each domain, by index: for the complaint about a second one */
+	struct image_identity identity; /* the global one: what the domains' inherit */
+	uint32_t identity_index;
+	bool vouches_own; /* the global one says "own" */
+	json_t *identities;   /* text of a domain's `identity` -> its row */
+	json_t *identity_last; /* the one read last: neighbours mostly say the same */
+	json_int_t identity_last_row;
+	json_t *headers;      /* lower-case names asserted anywhere -> true */
+	json_t *kept;	      /* lower-case names in some `keep` -> where */
+	json_t *unstripped;   /* lower-case names in `unstrip` -> true */
+	json_t *local;	      /* canonical local_domains -> true */
+	char **domain_files;
+	size_t domain_file_count;
+	struct config_where *where; /* of each domain, by index */
 	size_t where_cap;
 };
-
-/* Where a domain stands. */
-struct config_where {
-	uint32_t line;
-};
-
-void keys_add(struct keys_writer *k, enum keys_kind kind, uint32_t profile, const void *data, size_t len);
 
 /* Read and check everything; complaints tell.  config_done is due in any case. */
 void config_read(struct config *c, const char *path);
 void config_done(struct config *c);
 
-/* config_tls.c, config_listen.c, config_identity.c, config_domain.c: the sections, in this order. */
+/* The sections, each in its file, in this order. */
+void config_read_process(struct config *c, const struct config_node *root);
 void config_read_tls(struct config *c, const struct config_node *root);
 void config_read_listeners(struct config *c, const struct config_node *root);
 void config_read_clusters(struct config *c, const struct config_node *root);
 void config_read_identity(struct config *c, const struct config_node *root);
 void config_read_domains(struct config *c, const struct config_node *root);
 
-/* An `identity` object into a row; `own` tells whether vouches_for has "own".  The index. */
-uint32_t config_identity(struct config *c, const struct config_node *n, bool global, bool *own);
+/* ---- config_host.c ---- */
 
-/* Canonical form of a host, or domain name; a complaint when it is none.  Empty: not usable. */
-struct span config_host(const struct config_node *n, char canonical[static 256]);
+/* Canonical form of a host; empty after a complaint. */
+struct span config_host(const struct config_node *n, char canonical[static CONFIG_HOST_MAX]);
+
+/* Resolve; numeric addresses need no resolver.  All addresses are added with `flags` (0: none).  False after a complaint. */
+MUST_USE bool config_resolve(struct config *c, const struct config_node *n, uint32_t flags, uint8_t addr[static 16]);
 
 /* List of prefixes into the image. */
 struct image_section config_cidrs(struct config *c, const struct config_node *n);
 
+/* A file that is named, as pki wants it; .path is the caller's to free, NULL: no memory. */
+struct pki_file config_file(const struct config_node *n);
+
+/* ---- between the sections ---- */
+
 /* Index of a TLS profile; IMAGE_NONE after a complaint. */
 uint32_t config_profile_index(const struct config *c, const struct config_node *name);
 
-/* config_keys.c: what is known. */
-extern const struct config_keys config_top_keys, config_listener_keys, config_tls_keys, config_cluster_keys,
-    config_server_keys, config_domain_keys, config_domain_host_keys, config_identity_keys, config_limits_keys,
-    config_timeouts_keys, config_log_keys, config_admin_keys, config_rule_keys, config_match_keys, config_proxy_auth_keys,
-    config_server_name_keys, config_domain_limits_keys;
+/* The `identity` of a domain into a row; *own: its vouches_for has "own". */
+uint32_t config_identity(struct config *c, const struct config_node *n, bool *own);
 
-extern const char *const config_protocols[], *const config_methods[];
+/* One external domain, checked already. */
+void config_domain(struct config *c, const struct config_node *n, struct config_where where);
+
+/* ---- config_keys.c: what is known ---- */
+
+extern const struct config_keys config_top_keys, config_domain_keys;
+
+extern const char *const config_sides[], *const config_protocols[], *const config_client_certificate[],
+    *const config_peer_usage[], *const config_crl_check[], *const config_crl_expired[], *const config_expired_connections[],
+    *const config_min_version[], *const config_assert_on[], *const config_on_violation[], *const config_match[],
+    *const config_reuse[], *const config_outbound_match[], *const config_foreign_uri[], *const config_log_format[],
+    *const config_log_level[];
 
 #endif

@@ -1,28 +1,22 @@
-#include <errno.h>
-#include <glob.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/dn.h"
 #include "common/sip/uri.h"
 #include "master/config.h"
-#include "master/pki.h"
 
-#define FILE_MAX_BYTES ((size_t)64 * 1024 * 1024 * 1024)
+#define CAS_MAX 64 /* of one domain */
 
-static const char *const reuse[] = { "alias", "always", "never", NULL };
-
-/* ---- one domain ---- */
+/* ---- who may issue its certificate ---- */
 
 /* Keys of a CA file; the last one used is the one most likely used again. */
 static const struct config_cas *cas_of(struct config *c, const struct config_node *n)
 {
-	char *path = config_path(n->source, span_str(json_string_value(n->value)));
-	struct pki_file file = { path, n->source->path, config_line(n), n->pointer };
+	char *path = config_path(n->source, config_span(n)), pointer[JSON_POINTER_MAX + 64];
+	struct pki_file file = { .path = path, .config_file = n->source->path, .pointer = pointer };
 	struct config_cas *p;
 
-	if (!path)
-		return NULL;
-	for (size_t i = 0; i < c->cas_count; i++) {
+	for (size_t i = 0; path && i < c->cas_count; i++) {
 		size_t at = (c->cas_hit + i) % c->cas_count;
 
 		if (strcmp(c->cas[at].path, path) == 0) {
@@ -32,49 +26,82 @@ static const struct config_cas *cas_of(struct config *c, const struct config_nod
 		}
 	}
 	p = realloc(c->cas, (c->cas_count + 1) * sizeof(*p));
-	if (!p) {
+	if (p)
+		c->cas = p;
+	if (!p || !path) {
+		image_builder_fail(c->b);
 		free(path);
 		return NULL;
 	}
-	c->cas = p;
 	c->cas_hit = c->cas_count;
 	p[c->cas_count] = (struct config_cas){ .path = path };
-	/* A file that cannot be read is complained about once, and then trusts nobody. */
+	file.line = config_line(n);
+	snprintf(pointer, sizeof(pointer), "%s%s", n->source->prefix, n->pointer);
+	/* A file that cannot be read is complained about once, and no configuration comes of it. */
 	if (!pki_load_cas(&file, c->complaints, &p[c->cas_count].spki, &p[c->cas_count].count))
 		p[c->cas_count].count = 0;
 	return &c->cas[c->cas_count++];
 }
 
+/* The list into the image, unless the domain before had the same. */
+static struct image_section put_cas(struct config *c, const struct image_spki *rows, size_t count)
+{
+	if (!c->cas_last || c->cas_rows.count != count || memcmp(c->cas_last, rows, count * sizeof(*rows)) != 0) {
+		if (!c->cas_last)
+			c->cas_last = calloc(CAS_MAX, sizeof(*rows));
+		if (c->cas_last)
+			memcpy(c->cas_last, rows, count * sizeof(*rows));
+		c->cas_rows = image_put_array(c->b, rows, count, sizeof(*rows));
+	}
+	return c->cas_rows;
+}
+
 static struct image_section read_trust(struct config *c, const struct config_node *n)
 {
 	struct config_node list = config_get(n, "trust", TYPE_STRING | TYPE_STRINGS);
-	struct image_spki rows[64];
+	struct image_spki rows[CAS_MAX];
 	size_t count = 0;
 
+	if (!list.value)
+		return (struct image_section){ 0 };
+	if (config_list_count(&list) == 0) /* in the image that would mean: any of the listener's */
+		config_bad(&list, "found an empty list, expected at least one CA file");
 	for (size_t i = 0; i < config_list_count(&list); i++) {
 		struct config_node e = config_list_at(&list, i);
 		const struct config_cas *cas = cas_of(c, &e);
 
 		for (size_t j = 0; cas && j < cas->count; j++) {
-			if (count == ARRAY_LEN(rows)) {
-				config_bad(&list, "more than %zu CAs for one domain", ARRAY_LEN(rows));
+			if (count == CAS_MAX) {
+				config_bad(&list, "found more than %d CAs, expected at most as many for one domain", CAS_MAX);
 				return (struct image_section){ 0 };
 			}
 			rows[count++] = cas->spki[j];
 		}
 	}
-	return image_put_array(c->b, rows, count, sizeof(*rows));
+	return count ? put_cas(c, rows, count) : (struct image_section){ 0 };
 }
+
+static void check_trust(const struct config *c, const struct config_node *n)
+{
+	struct config_node trust = config_get(n, "trust", TYPE_STRING | TYPE_STRINGS);
+
+	if (c->trust_is_ambiguous && config_has(n, "distinguished_name") && !config_has(n, "trust"))
+		config_bad(&trust, "missing, and a listener trusts more than one CA; expected the CA that may issue the distinguished_name (or any_trusted_ca in the profile)");
+}
+
+/* ---- its names ---- */
 
 static void read_dn(struct config *c, const struct config_node *n, uint32_t domain)
 {
-	struct span text = span_of(json_string_value(n->value), json_string_length(n->value));
+	struct span text = config_span(n);
 	size_t where = 0;
 	struct dn dn;
 	enum dn_status st = dn_from_text(text, &dn, &where);
 
+	if (memchr(text.p, '\0', text.len))
+		return; /* config_check told */
 	if (st != DN_OK) {
-		config_bad(n, "found \"%s\": %s at character %zu; expected a distinguished name like CN=sip.example.net,O=Example,C=DE",
+		config_bad(n, "found \"%s\": %s (at character %zu); expected a distinguished name like CN=sip.example.net,O=Example,C=DE",
 		    json_string_value(n->value), dn_status_name(st), where + 1);
 		return;
 	}
@@ -83,49 +110,16 @@ static void read_dn(struct config *c, const struct config_node *n, uint32_t doma
 	image_add_dn(c->b, &dn, domain);
 }
 
-/* `host` and `port`, or `hosts`: the first is kept for connections that we open. */
-static void read_hosts(struct config *c, const struct config_node *n, struct image_domain *row)
-{
-	struct config_node list = config_get(n, "hosts", TYPE_ARRAY), host = config_get(n, "host", TYPE_STRING);
-	struct config_node from = *n;
-	char canonical[HOST_MAX];
-
-	for (size_t i = 0; i < json_array_size(list.value); i++) {
-		struct config_node e = config_at(&list, i);
-
-		config_check(&e, &config_domain_host_keys);
-		if (i == 0) {
-			from = e;
-			host = config_get(&e, "host", TYPE_STRING);
-		}
-	}
-	if (host.value)
-		row->host = image_put_text(c->b, config_host(&host, canonical));
-	row->port = (uint16_t)config_integer(&from, "port", 1, 65535, row->protocol == PROTO_TLS ? 5061 : 5060);
-}
-
-static void check_later(const struct config_node *n)
-{
-	struct config_node tls = config_get(n, "limits", TYPE_OBJECT);
-
-	config_check(&tls, &config_domain_limits_keys);
-	(void)config_choice(n, "reuse", reuse, 0); /* checked; used when connections are opened to outside */
-	if (!config_flag(n, "enforce", true))
-		config_bad(n, "\"enforce\": false is not supported by this version; leave it out");
-}
-
 /* The name, with its *. taken off; false: not usable. */
 static bool read_name(struct config *c, const struct config_node *n, struct image_domain *row)
 {
 	struct config_node name = config_get(n, "domain", TYPE_STRING);
-	struct span text = config_text(n, "domain", "");
+	struct span text = config_span(&name);
 	char canonical[HOST_MAX];
 	size_t len;
 
-	if (!name.value) {
-		config_bad(n, "an external domain needs \"domain\"");
+	if (!name.value)
 		return false;
-	}
 	if (span_istarts(text, SPAN("*."))) {
 		row->flags |= DOMAIN_WILDCARD;
 		text = span_from(text, 2);
@@ -135,200 +129,148 @@ static bool read_name(struct config *c, const struct config_node *n, struct imag
 		config_bad(&name, "found \"%s\", expected a domain like example.net or *.example.net", json_string_value(name.value));
 		return false;
 	}
+	if (json_object_getn(c->local, canonical, len))
+		config_warn(&name, "\"%s\" stands in /local_domains too: what goes there stays inside", json_string_value(name.value));
 	row->name = image_put_text(c->b, span_of(canonical, len));
 	return true;
 }
 
-static void check_trust(const struct config *c, const struct config_node *n, const struct image_domain *row)
+static void remember(struct config *c, uint32_t domain, struct config_where where)
 {
-	if ((row->flags & DOMAIN_HAS_DN) && row->trust.count == 0 && c->trust_is_ambiguous)
-		config_bad(n, "a listener trusts more than one CA, so this domain needs \"trust\": the CA that may issue its distinguished_name (or set any_trusted_ca in the profile)");
-	if (row->flags & DOMAIN_TRUST_UDP)
-		config_warn(n, "trust_udp: a datagram's source address can be forged by anybody whose network lets it");
-}
-
-static void remember(struct config *c, const struct config_node *n, uint32_t domain)
-{
-	struct config_where *p = c->where;
-	size_t cap = c->where_cap ? c->where_cap * 2 : 256;
-
 	if (domain >= c->where_cap) {
-		p = realloc(p, cap * sizeof(*p));
-		if (!p)
+		size_t cap = MAX(c->where_cap * 2, (size_t)256);
+		struct config_where *p = realloc(c->where, cap * sizeof(*p));
+
+		if (!p) {
+			image_builder_fail(c->b);
 			return;
+		}
 		c->where = p;
 		c->where_cap = cap;
 	}
-	/* The line of the element is at hand; to walk the text for each of a million would not be. */
-	p[domain] = (struct config_where){ .line = n->source->line };
+	c->where[domain] = where;
 }
 
-static void claim(struct config *c, const struct config_node *n, uint32_t domain)
+static void complain_twice(struct config *c, const struct config_node *n, struct config_where first)
 {
-	uint32_t other = image_claim_name(c->b, domain);
 	struct config_node name = config_get(n, "domain", TYPE_STRING);
+	char pointer[64];
 
-	if (other != IMAGE_NONE && other < c->where_cap)
-		config_bad(&name, "the domain \"%s\" is configured a second time; the first is entry %u of all, near line %u of its file",
-		    json_string_value(name.value), other + 1, c->where[other].line);
+	if (first.file != IMAGE_NONE) {
+		config_bad(&name, "found \"%s\" for the second time, expected each domain once; the first is at %s:%u",
+		    json_string_value(name.value), c->domain_files[first.file], first.place);
+		return;
+	}
+	snprintf(pointer, sizeof(pointer), "/external_domains/%u/domain", first.place);
+	config_bad(&name, "found \"%s\" for the second time, expected each domain once; the first is at %s:%u: %s",
+	    json_string_value(name.value), c->source.path, json_where(c->source.text, pointer), pointer);
 }
 
-static void read_domain(struct config *c, const struct config_node *n)
-{
-	struct config_node dns = config_get(n, "distinguished_name", TYPE_STRING | TYPE_STRINGS),
-			   addresses = config_get(n, "trusted_addresses", TYPE_STRING | TYPE_STRINGS),
-			   identity = config_get(n, "identity", TYPE_OBJECT);
-	struct image_domain row = { .identity = c->identity, .order = image_domain_count(c->b) };
-	bool own = c->vouches_own;
-	uint32_t index;
+/* ---- where it is ---- */
 
-	config_check(n, &config_domain_keys);
-	if (!json_is_object(n->value) || !read_name(c, n, &row))
-		return;
-	check_later(n);
-	if (identity.value) {
-		config_check(&identity, &config_identity_keys);
-		row.identity = config_identity(c, &identity, false, &own);
+/* `host` and `port`, or `hosts`: the first is kept for connections that we open. */
+static void read_hosts(struct config *c, const struct config_node *n, struct image_domain *row)
+{
+	struct config_node list = config_get(n, "hosts", TYPE_ARRAY), host = config_get(n, "host", TYPE_STRING), from = *n;
+	char canonical[CONFIG_HOST_MAX];
+	struct span name;
+
+	if (list.value && (config_has(n, "host") || config_has(n, "port")))
+		config_bad(&list, "expected either \"hosts\" or \"host\" and \"port\"");
+	if (list.value && json_array_size(list.value) == 0)
+		config_bad(&list, "found an empty list, expected at least one host");
+	for (size_t i = json_array_size(list.value); i-- > 0;) { /* the first one last: it stays */
+		from = config_at(&list, i);
+		host = config_get(&from, "host", TYPE_STRING);
+		if (i && host.value)
+			(void)config_host(&host, canonical); /* checked */
 	}
-	row.protocol = (uint8_t)config_choice(n, "protocol", config_protocols, PROTO_TCP);
-	row.flags |= (config_flag(n, "enabled", true) ? DOMAIN_ENABLED : 0) | DOMAIN_ENFORCE | (own ? DOMAIN_VOUCHES_OWN : 0) |
-		     (config_flag(n, "trust_domain", false) ? DOMAIN_TRUST_DOMAIN : 0) |
-		     (config_flag(n, "trust_udp", false) ? DOMAIN_TRUST_UDP : 0) | (config_list_count(&dns) ? DOMAIN_HAS_DN : 0);
+	name = host.value ? config_host(&host, canonical) : SPAN_NONE;
+	row->host = image_put_text(c->b, name);
+	row->port = (uint16_t)config_integer(&from, "port", 1, 65535, row->protocol == PROTO_TLS ? 5061 : 5060);
+}
+
+/* What this version would not do, though the configuration says it, and what is used when connections are opened to outside. */
+static void check_rest(struct config *c, const struct config_node *n, const struct image_domain *row)
+{
+	struct config_node profile = config_get(n, "tls", TYPE_STRING), match = config_get(n, "match", TYPE_STRING),
+			   enforce = config_get(n, "enforce", TYPE_BOOLEAN), udp = config_get(n, "trust_udp", TYPE_BOOLEAN),
+			   dn = config_get(n, "distinguished_name", TYPE_STRINGS);
+
+	if (profile.value)
+		(void)config_profile_index(c, &profile); /* it complains */
+	if (match.value && config_choice(n, "match", config_match, MATCH_ANY) != MATCH_ANY)
+		config_bad(&match, "\"all\" is not supported by this version; leave it out");
+	if (enforce.value && json_is_false(enforce.value))
+		config_bad(&enforce, "false is not supported by this version; leave it out");
+	if (row->flags & DOMAIN_TRUST_UDP)
+		config_warn(&udp, "a datagram's source address can be forged by anybody whose network lets it");
+	if (dn.value && json_array_size(dn.value) == 0)
+		config_bad(&dn, "found an empty list, expected at least one distinguished name");
+}
+
+static uint32_t flags_of(const struct config_node *n)
+{
+	static const struct {
+		const char *key;
+		bool otherwise;
+		uint32_t flag;
+	} rows[] = {
+		{ "enabled", true, DOMAIN_ENABLED },
+		{ "enforce", true, DOMAIN_ENFORCE },
+		{ "trust_domain", false, DOMAIN_TRUST_DOMAIN },
+		{ "trust_udp", false, DOMAIN_TRUST_UDP },
+	};
+	uint32_t flags = config_has(n, "distinguished_name") ? DOMAIN_HAS_DN : 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (config_flag(n, rows[i].key, rows[i].otherwise))
+			flags |= rows[i].flag;
+	return flags;
+}
+
+static struct image_domain read_row(struct config *c, const struct config_node *n)
+{
+	struct config_node addresses = config_get(n, "trusted_addresses", TYPE_STRING | TYPE_STRINGS),
+			   identity = config_get(n, "identity", TYPE_OBJECT);
+	struct image_domain row = {
+		.flags = flags_of(n),
+		.identity = c->identity_index,
+		.order = image_domain_count(c->b),
+		.protocol = (uint8_t)config_choice(n, "protocol", config_protocols, PROTO_TLS),
+	};
+	bool own = c->vouches_own;
+
+	if (identity.value)
+		row.identity = config_identity(c, &identity, &own);
+	if (own)
+		row.flags |= DOMAIN_VOUCHES_OWN;
 	row.trust = read_trust(c, n);
 	row.trusted_addresses = config_cidrs(c, &addresses);
 	read_hosts(c, n, &row);
-	check_trust(c, n, &row);
+	check_trust(c, n);
+	check_rest(c, n, &row);
+	return row;
+}
+
+void config_domain(struct config *c, const struct config_node *n, struct config_where where)
+{
+	struct config_node dns = config_get(n, "distinguished_name", TYPE_STRING | TYPE_STRINGS);
+	struct image_domain row = read_row(c, n);
+	uint32_t index, first;
+
+	if (!read_name(c, n, &row))
+		row.name = (struct image_str){ 0 };
 	index = image_add_domain(c->b, &row);
-	remember(c, n, index);
-	claim(c, n, index);
+	if (row.name.len) {
+		remember(c, index, where);
+		first = image_claim_name(c->b, index);
+		if (first != IMAGE_NONE)
+			complain_twice(c, n, c->where[first]);
+	}
 	for (size_t i = 0; i < config_list_count(&dns); i++) {
 		struct config_node e = config_list_at(&dns, i);
 
 		read_dn(c, &e, index);
-	}
-}
-
-/* ---- files of domains, one element after the other ---- */
-
-struct stream {
-	struct config *c;
-	const char *path;
-	struct span text;
-	size_t at;
-	unsigned line;
-	unsigned index;
-};
-
-static void skip(struct stream *s, const char *chars)
-{
-	while (s->at < s->text.len && s->text.p[s->at] && strchr(chars, s->text.p[s->at])) {
-		s->line += s->text.p[s->at] == '\n';
-		s->at++;
-	}
-}
-
-/* One object of the stream.  False: the rest cannot be read. */
-static bool element(struct stream *s, bool array)
-{
-	struct span rest = span_from(s->text, s->at);
-	char prefix[32] = "";
-	json_error_t error;
-	json_t *value = json_loadb(rest.p, rest.len, JSON_DISABLE_EOF_CHECK, &error);
-	struct config_source source = { .path = s->path, .line = s->line, .prefix = prefix, .complaints = s->c->complaints };
-	struct config_node n = { .source = &source, .value = value };
-
-	if (array)
-		snprintf(prefix, sizeof(prefix), "/%u", s->index);
-	if (!value) {
-		complain(s->c->complaints, s->path, s->line - 1 + (unsigned)MAX(error.line, 1), prefix, "%s", error.text);
-		return false;
-	}
-	source.text = span_head(rest, (size_t)error.position);
-	config_check_duplicates(&source);
-	read_domain(s->c, &n);
-	json_decref(value);
-	for (size_t i = 0; i < source.text.len; i++)
-		s->line += source.text.p[i] == '\n';
-	s->at += source.text.len;
-	s->index++;
-	return true;
-}
-
-static void read_stream(struct stream *s)
-{
-	bool array;
-
-	skip(s, " \t\r\n");
-	array = s->at < s->text.len && s->text.p[s->at] == '[';
-	s->at += array;
-	for (skip(s, " \t\r\n"); s->at < s->text.len && !(array && s->text.p[s->at] == ']'); skip(s, " \t\r\n")) {
-		if (!element(s, array))
-			return;
-		skip(s, " \t\r\n");
-		if (!array)
-			continue;
-		if (s->at < s->text.len && s->text.p[s->at] == ',')
-			s->at++;
-		else if (s->at == s->text.len || s->text.p[s->at] != ']')
-			break;
-	}
-	if (!array)
-		return;
-	if (s->at == s->text.len || s->text.p[s->at] != ']') {
-		complain(s->c->complaints, s->path, s->line, NULL, "the list does not end: expected \",\" or \"]\"");
-		return;
-	}
-	s->at++;
-	skip(s, " \t\r\n");
-	if (s->at < s->text.len)
-		complain(s->c->complaints, s->path, s->line, NULL, "there is something behind the end of the list");
-}
-
-static void read_file(struct config *c, const struct config_node *n, const char *path)
-{
-	struct pki_file file = { path, n->source->path, config_line(n), n->pointer };
-	struct pki_der text = { 0 };
-	struct stream s = { .c = c, .path = path, .line = 1 };
-
-	if (!pki_read_file(&file, FILE_MAX_BYTES, c->complaints, &text))
-		return;
-	s.text = span_of(text.p, text.len);
-	read_stream(&s);
-	free(text.p);
-}
-
-static void read_files(struct config *c, const struct config_node *n)
-{
-	char *pattern = config_path(n->source, span_str(json_string_value(n->value)));
-	glob_t g = { 0 };
-	int rc = pattern ? glob(pattern, GLOB_BRACE, NULL, &g) : GLOB_NOSPACE;
-
-	if (rc == 0)
-		for (size_t i = 0; i < g.gl_pathc; i++)
-			read_file(c, n, g.gl_pathv[i]);
-	else if (rc == GLOB_NOMATCH && strpbrk(json_string_value(n->value), "*?["))
-		config_warn(n, "\"%s\" names no file now", json_string_value(n->value));
-	else
-		config_bad(n, "found \"%s\", expected a file that can be read", json_string_value(n->value));
-	globfree(&g);
-	free(pattern);
-}
-
-void config_read_domains(struct config *c, const struct config_node *root)
-{
-	struct config_node list = config_get(root, "external_domains", TYPE_ARRAY),
-			   files = config_get(root, "external_domain_files", TYPE_STRING | TYPE_STRINGS);
-
-	for (size_t i = 0; i < json_array_size(list.value); i++) {
-		struct config_node n = config_at(&list, i);
-
-		read_domain(c, &n);
-		if (image_domain_count(c->b) && image_domain_count(c->b) <= c->where_cap)
-			c->where[image_domain_count(c->b) - 1].line = config_line(&n);
-	}
-	for (size_t i = 0; i < config_list_count(&files); i++) {
-		struct config_node n = config_list_at(&files, i);
-
-		read_files(c, &n);
 	}
 }

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define POINTER_WHOLE_MAX (JSON_POINTER_MAX + 64)
+
 unsigned config_line(const struct config_node *n)
 {
 	return n->source->line - 1 + json_where(n->source->text, n->pointer);
@@ -14,11 +16,14 @@ unsigned config_line(const struct config_node *n)
 PRINTF_LIKE(3, 0)
 static void tell(const struct config_node *n, bool warning, const char *fmt, va_list args)
 {
-	char what[1024], pointer[JSON_POINTER_MAX + 64];
+	struct complaints *c = n->source->complaints;
+	char what[1024], pointer[POINTER_WHOLE_MAX];
+	/* To find a line the text is walked: not for what is only counted. */
+	bool kept = (warning ? complaints_warnings(c) : complaints_errors(c)) < COMPLAINTS_KEPT;
 
 	vsnprintf(what, sizeof(what), fmt, args);
 	snprintf(pointer, sizeof(pointer), "%s%s", n->source->prefix, n->pointer);
-	(warning ? complain_warning : complain)(n->source->complaints, n->source->path, config_line(n), pointer, "%s", what);
+	(warning ? complain_warning : complain)(c, n->source->path, kept ? config_line(n) : 0, pointer, "%s", what);
 }
 
 void config_bad(const struct config_node *n, const char *fmt, ...)
@@ -41,29 +46,40 @@ void config_warn(const struct config_node *n, const char *fmt, ...)
 
 static void duplicate(void *ctx, const char *pointer, unsigned line)
 {
-	struct config_source *s = ctx;
-	char whole[JSON_POINTER_MAX + 64];
+	const struct config_source *s = ctx;
+	const char *key = strrchr(pointer, '/');
+	char whole[POINTER_WHOLE_MAX];
 
 	snprintf(whole, sizeof(whole), "%s%s", s->prefix, pointer);
-	complain(s->complaints, s->path, s->line - 1 + line, whole, "this key stands here for the second time; each key may stand once");
+	complain(s->complaints, s->path, s->line - 1 + line, whole, "duplicate key \"%s\": expected each key once", key ? key + 1 : "");
 }
 
 void config_check_duplicates(struct config_source *source)
 {
-	json_duplicates(source->text, duplicate, source);
+	if (!json_duplicates(source->text, duplicate, source))
+		complain(source->complaints, source->path, source->line, source->prefix, "out of memory");
 }
 
-/* ---- types ---- */
+/* ---- members ---- */
 
-static bool is_strings(const json_t *v)
+static struct config_node child(const struct config_node *n, struct span key, json_t *value)
 {
-	const json_t *e;
-	size_t i;
+	struct config_node c;
 
+	c.source = n->source;
+	c.value = value;
+	c.pointer_len = n->pointer_len;
+	memcpy(c.pointer, n->pointer, n->pointer_len + 1);
+	(void)json_pointer_push(c.pointer, &c.pointer_len, key); /* too long: its parent's must do */
+	return c;
+}
+
+static bool is_array_of(const json_t *v, json_type type)
+{
 	if (!json_is_array(v))
 		return false;
-	json_array_foreach((json_t *)(uintptr_t)v, i, e)
-		if (!json_is_string(e))
+	for (size_t i = 0; i < json_array_size(v); i++)
+		if (json_typeof(json_array_get(v, i)) != type)
 			return false;
 	return true;
 }
@@ -72,16 +88,38 @@ static bool fits(const json_t *v, unsigned types)
 {
 	return (types & TYPE_STRING && json_is_string(v)) || (types & TYPE_INTEGER && json_is_integer(v)) ||
 	       (types & TYPE_NUMBER && json_is_number(v)) || (types & TYPE_BOOLEAN && json_is_boolean(v)) ||
-	       (types & TYPE_OBJECT && json_is_object(v)) || (types & TYPE_ARRAY && json_is_array(v)) ||
-	       (types & TYPE_STRINGS && is_strings(v));
+	       (types & (TYPE_OBJECT | TYPE_MAP | TYPE_FREE) && json_is_object(v)) || (types & TYPE_ARRAY && json_is_array(v)) ||
+	       (types & TYPE_STRINGS && is_array_of(v, JSON_STRING));
 }
+
+struct config_node config_get(const struct config_node *n, const char *key, unsigned types)
+{
+	json_t *v = json_object_get(n->value, key);
+
+	return child(n, span_str(key), v && fits(v, types) ? v : NULL);
+}
+
+bool config_has(const struct config_node *n, const char *key)
+{
+	return json_object_get(n->value, key) != NULL;
+}
+
+struct config_node config_at(const struct config_node *n, size_t index)
+{
+	char key[24];
+
+	return child(n, span_of(key, (size_t)snprintf(key, sizeof(key), "%zu", index)), json_array_get(n->value, index));
+}
+
+/* ---- checking ---- */
 
 static const struct {
 	unsigned type;
 	const char *name;
 } type_names[] = {
-	{ TYPE_STRING, "a string" },   { TYPE_INTEGER, "an integer" }, { TYPE_NUMBER, "a number" }, { TYPE_BOOLEAN, "true or false" },
-	{ TYPE_OBJECT, "an object" }, { TYPE_ARRAY, "a list" },	 { TYPE_STRINGS, "a list of strings" },
+	{ TYPE_STRING, "a string" },  { TYPE_INTEGER, "an integer" },	{ TYPE_NUMBER, "a number" },
+	{ TYPE_BOOLEAN, "true or false" }, { TYPE_OBJECT | TYPE_MAP | TYPE_FREE, "an object" },
+	{ TYPE_ARRAY, "a list of objects" }, { TYPE_STRINGS, "a list of strings" },
 };
 
 static const char *expected(unsigned types, char *out, size_t cap)
@@ -117,13 +155,11 @@ static const char *found(const json_t *v)
 	return "null";
 }
 
-/* ---- keys ---- */
-
 /* Edit distance, to name the key that was probably meant. */
 static unsigned distance(const char *a, const char *b)
 {
 	unsigned row[64];
-	size_t n = MIN(strlen(b), sizeof(row) / sizeof(row[0]) - 1);
+	size_t n = MIN(strlen(b), ARRAY_LEN(row) - 1);
 
 	for (size_t j = 0; j <= n; j++)
 		row[j] = (unsigned)j;
@@ -132,7 +168,7 @@ static unsigned distance(const char *a, const char *b)
 
 		row[0] = (unsigned)i;
 		for (size_t j = 1; j <= n; j++) {
-			unsigned up = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
+			unsigned up = row[j], best = diagonal + (ascii_lower(a[i - 1]) != ascii_lower(b[j - 1]));
 
 			best = MIN(best, MIN(up, row[j - 1]) + 1);
 			diagonal = up;
@@ -166,23 +202,100 @@ static const char *nearest(const struct config_keys *keys, const char *name)
 	return best;
 }
 
-static struct config_node child(const struct config_node *n, const char *key, json_t *value)
+static unsigned choice_of(const char *const *choices, struct span text)
 {
-	struct config_node c = { .source = n->source, .value = value };
-	int len = snprintf(c.pointer, sizeof(c.pointer), "%s/%s", n->pointer, key);
+	unsigned i = 0;
 
-	if (len < 0 || (size_t)len >= sizeof(c.pointer)) /* so long that it places nothing: its parent's must do */
-		memcpy(c.pointer, n->pointer, sizeof(c.pointer));
-	return c;
+	while (choices[i] && !span_eq(span_str(choices[i]), text))
+		i++;
+	return i;
+}
+
+static void check_choice(const struct config_node *m, const char *const *choices)
+{
+	char all[256] = "";
+	size_t len = 0;
+
+	if (choices[choice_of(choices, config_span(m))])
+		return;
+	for (unsigned i = 0; choices[i]; i++)
+		len += (size_t)snprintf(all + len, len < sizeof(all) ? sizeof(all) - len : 0, "%s\"%s\"", i ? ", " : "", choices[i]);
+	config_bad(m, "found \"%s\", expected %s%s", json_string_value(m->value), choices[1] ? "one of " : "", all);
+}
+
+/* A string, or each of a list. */
+static void check_strings(const struct config_node *m, const struct config_key *k)
+{
+	for (size_t i = 0; i < config_list_count(m); i++) {
+		struct config_node e = config_list_at(m, i);
+
+		/* What reads it as a C string would see another text than the operator. */
+		if (memchr(json_string_value(e.value), '\0', json_string_length(e.value)))
+			config_bad(&e, "found \"%s\" and a NUL behind it, expected text", json_string_value(e.value));
+		else if (k->choices)
+			check_choice(&e, k->choices);
+	}
+}
+
+static void check_below(const struct config_node *m, const struct config_key *k)
+{
+	const char *name;
+	json_t *value;
+
+	if (json_is_array(m->value)) {
+		for (size_t i = 0; i < json_array_size(m->value); i++) {
+			struct config_node e = config_at(m, i);
+
+			config_check(&e, k->members);
+		}
+		return;
+	}
+	if (!(k->types & (TYPE_MAP | TYPE_FREE))) {
+		config_check(m, k->members);
+		return;
+	}
+	json_object_foreach(m->value, name, value) {
+		struct config_node e = child(m, span_str(name), value);
+
+		if (k->types & TYPE_MAP)
+			config_check(&e, k->members);
+		else if (!json_is_string(value))
+			config_bad(&e, "found %s, expected a string", found(value));
+	}
+}
+
+/* A value of a wrong type; of a list that is to hold strings, each that is none. */
+static void complain_type(const struct config_node *m, unsigned types)
+{
+	char text[128];
+
+	if (!json_is_array(m->value) || !(types & TYPE_STRINGS)) {
+		config_bad(m, "found %s, expected %s", found(m->value), expected(types, text, sizeof(text)));
+		return;
+	}
+	for (size_t i = 0; i < json_array_size(m->value); i++) {
+		struct config_node e = config_at(m, i);
+
+		if (!json_is_string(e.value))
+			config_bad(&e, "found %s, expected a string", found(e.value));
+	}
 }
 
 static void check_member(const struct config_node *m, const struct config_key *k)
 {
-	char types[128];
+	double number = json_number_value(m->value);
 
-	if (!fits(m->value, k->types))
-		config_bad(m, "found %s, expected %s", found(m->value), expected(k->types, types, sizeof(types)));
-	else if (k->support == SUPPORT_REFUSED)
+	if (!fits(m->value, k->types)) {
+		complain_type(m, k->types);
+		return;
+	}
+	if (json_is_number(m->value) && (k->least || k->most) && (number < (double)k->least || number > (double)k->most))
+		config_bad(m, "found %.15g, expected %lld to %lld", number, (long long)k->least, (long long)k->most);
+	if (json_is_string(m->value) || is_array_of(m->value, JSON_STRING))
+		check_strings(m, k);
+	if (k->members || k->types & TYPE_FREE)
+		check_below(m, k);
+	if (k->support == SUPPORT_REFUSED)
 		config_bad(m, "\"%s\" is not supported by this version; leave it out", k->name);
 	else if (k->support == SUPPORT_NO_EFFECT)
 		config_warn(m, "\"%s\" is not supported by this version and has no effect", k->name);
@@ -193,79 +306,63 @@ void config_check(const struct config_node *n, const struct config_keys *keys)
 	const char *name;
 	json_t *value;
 
-	if (!n->value)
-		return;
 	if (!json_is_object(n->value)) {
 		config_bad(n, "found %s, expected an object: %s", found(n->value), keys->what);
 		return;
 	}
 	json_object_foreach(n->value, name, value) {
 		const struct config_key *k = find_key(keys, name);
-		struct config_node m = child(n, name, value);
+		struct config_node m = child(n, span_str(name), value);
 
 		if (k)
 			check_member(&m, k);
 		else
-			config_bad(&m, "unknown key \"%s\" in %s; the nearest known one is \"%s\"", name, keys->what,
-			    nearest(keys, name));
+			config_bad(&m, "unknown key \"%s\" in %s; did you mean \"%s\"?", name, keys->what, nearest(keys, name));
 	}
+	for (size_t i = 0; i < keys->count; i++)
+		if (keys->key[i].required && !config_has(n, keys->key[i].name)) {
+			struct config_node m = child(n, span_str(keys->key[i].name), NULL);
+			char types[128];
+
+			config_bad(&m, "missing in %s; expected %s", keys->what, expected(keys->key[i].types, types, sizeof(types)));
+		}
 }
 
-struct config_node config_get(const struct config_node *n, const char *key, unsigned types)
+/* ---- reading ---- */
+
+struct span config_span(const struct config_node *n)
 {
-	json_t *v = json_object_get(n->value, key);
-
-	return child(n, key, v && fits(v, types) ? v : NULL);
-}
-
-struct config_node config_at(const struct config_node *n, size_t index)
-{
-	char key[24];
-
-	snprintf(key, sizeof(key), "%zu", index);
-	return child(n, key, json_array_get(n->value, index));
+	return span_of(json_string_value(n->value), json_string_length(n->value));
 }
 
 struct span config_text(const struct config_node *n, const char *key, const char *otherwise)
 {
 	struct config_node m = config_get(n, key, TYPE_STRING);
 
-	return m.value ? span_of(json_string_value(m.value), json_string_length(m.value)) : span_str(otherwise);
+	return m.value ? config_span(&m) : span_str(otherwise);
 }
 
 bool config_flag(const struct config_node *n, const char *key, bool otherwise)
 {
-	struct config_node m = config_get(n, key, TYPE_BOOLEAN);
+	const json_t *v = json_object_get(n->value, key);
 
-	return m.value ? json_is_true(m.value) : otherwise;
+	return json_is_boolean(v) ? json_is_true(v) : otherwise;
 }
 
 int64_t config_integer(const struct config_node *n, const char *key, int64_t least, int64_t most, int64_t otherwise)
 {
-	struct config_node m = config_get(n, key, TYPE_INTEGER);
-	int64_t v = m.value ? json_integer_value(m.value) : otherwise;
+	const json_t *v = json_object_get(n->value, key);
+	int64_t i = json_integer_value(v);
 
-	if (!m.value || (v >= least && v <= most))
-		return v;
-	config_bad(&m, "found %lld, expected %lld to %lld", (long long)v, (long long)least, (long long)most);
-	return otherwise;
+	return json_is_integer(v) && i >= least && i <= most ? i : otherwise;
 }
 
 unsigned config_choice(const struct config_node *n, const char *key, const char *const *choices, unsigned otherwise)
 {
-	struct config_node m = config_get(n, key, TYPE_STRING);
-	char all[256] = "";
-	size_t len = 0;
+	const json_t *v = json_object_get(n->value, key);
+	unsigned i = v && json_is_string(v) ? choice_of(choices, span_of(json_string_value(v), json_string_length(v))) : 0;
 
-	if (!m.value)
-		return otherwise;
-	for (unsigned i = 0; choices[i]; i++) {
-		if (strcmp(choices[i], json_string_value(m.value)) == 0)
-			return i;
-		len += (size_t)snprintf(all + len, len < sizeof(all) ? sizeof(all) - len : 0, "%s\"%s\"", i ? ", " : "", choices[i]);
-	}
-	config_bad(&m, "found \"%s\", expected one of %s", json_string_value(m.value), all);
-	return otherwise;
+	return v && json_is_string(v) && choices[i] ? i : otherwise;
 }
 
 size_t config_list_count(const struct config_node *n)

@@ -92,6 +92,11 @@ void image_builder_free(struct image_builder *b)
 	free(b);
 }
 
+void image_builder_fail(struct image_builder *b)
+{
+	b->failed = true;
+}
+
 struct image_header *image_builder_header(struct image_builder *b)
 {
 	return &b->h;

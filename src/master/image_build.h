@@ -23,6 +23,9 @@ struct image_builder;
 MUST_USE struct image_builder *image_builder_new(uint64_t generation);
 void image_builder_free(struct image_builder *b);
 
+/* Something meant for the image is lost, as if memory had run out here: image_builder_finish will fail. */
+void image_builder_fail(struct image_builder *b);
+
 /* The header, to be filled in but for its sections of rows. */
 struct image_header *image_builder_header(struct image_builder *b);
 

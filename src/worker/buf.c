@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define BLOCK_SIZE 16384 /* the size kept for reuse */
-#define KEPT_MAX 256
+#define KEPT_MAX 64
 
 static struct {
 	void *block[KEPT_MAX];

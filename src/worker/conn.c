@@ -17,6 +17,9 @@
 /* The parameter of our Via that holds the way back. */
 #define BACK_PARAM "back"
 
+/* A connection is idle after this long without a byte. */
+#define KEPT_IDLE (30 * NSEC_PER_SEC)
+
 /* Longest lines that we add: two Record-Route with a token each, or a Via with two. */
 #define LINES_MAX 2048
 
@@ -51,14 +54,30 @@ static bool must_be_trusted(const struct conn *c)
 	return c->tls && c->listener->client_certificate == CLIENT_CERT_REQUIRE;
 }
 
+/* `expired_connections: keep_until_idle`: a certificate that ran out ends the connection only when nothing is under way. */
+static bool kept_until_idle(const struct worker *w, const struct conn *c)
+{
+	uint32_t tls = c->tls ? profile_of(c) : IMAGE_NONE;
+
+	return c->judgement.verdict == PEER_EXPIRED && tls != IMAGE_NONE &&
+	       w->img->tls[tls].expired_connections == EXPIRED_KEEP_UNTIL_IDLE &&
+	       (c->outstanding || c->last_active + KEPT_IDLE > w->now);
+}
+
 bool conn_judge_again(struct worker *w, struct conn *c)
 {
-	bool was_trusted = c->judgement.domain_count > 0;
+	struct peer_judgement before = c->judgement;
+	bool was_trusted = before.domain_count > 0;
 
 	if (c->kind != CONN_EXTERNAL)
 		return true;
 	if (c->judgement.generation != w->img->h->generation || c->judgement.valid_until <= w->wall) {
 		judge(w, c);
+		if (was_trusted && before.generation == w->img->h->generation && kept_until_idle(w, c)) {
+			c->judgement = before;
+			c->judgement.valid_until = w->wall + 1; /* asked again every second */
+			return true;
+		}
 		events_judged(w, c, was_trusted);
 	}
 	/* Also when it was judged by this image: its handshake may have begun when the listener did not require it. */

@@ -352,8 +352,15 @@ static struct upstream *by_rank(struct worker *w, struct span call_id, enum upst
 	for (struct upstream *u = w->upstreams->first; u; u = u->next) {
 		double rank;
 
-		if (u->state != state || !u->server || u->server < server || u->server >= server + cluster->servers.count)
+		if (u->state != state || !u->server || u->server < server || u->server >= server + cluster->servers.count ||
+		    u->server->weight == 0)
 			continue;
+		if (!best) { /* a rank matters only to the second one */
+			best = u;
+			continue;
+		}
+		if (best_rank == 0)
+			best_rank = route_rank(w->img, &w->keys, best->server, call_id);
 		rank = route_rank(w->img, &w->keys, u->server, call_id);
 		if (rank > best_rank) {
 			best = u;

@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import traceback
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -465,3 +466,9 @@ class TapResult(unittest.TestResult):
         super().addError(test, err)
         self.say(False, test)
         print("# " + self.errors[-1][1].replace("\n", "\n# "), flush=True)
+
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self.say(False, test, f" {subtest.params}")
+            print("# " + "".join(traceback.format_exception(*err)).replace("\n", "\n# "), flush=True)

@@ -110,7 +110,7 @@ def hook(folder, container, proxy):
     env = os.environ
     run = pathlib.Path(tempfile.mkdtemp(dir=folder))
     os.chmod(run, 0o755)
-    cfg = config(run, folder / "work" / "pki", int(container), env["DN_CA_FILE"], env["DN_CONFIG"], "request", env["DN_ISSUER_CA"],
+    cfg = config(run, folder / "work" / "pki", int(container), env["DN_CA_FILE"], env["DN_CONFIG"], "require", env["DN_ISSUER_CA"],
                  env.get("DN_CRL") or None, int(proxy))
     cfg["workers"] = 1
     edge = Edge(run, cfg)

@@ -1,0 +1,117 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/addr.h"
+#include "master/config.h"
+
+static void check_server(const struct config_node *n)
+{
+	struct config_node protocol = config_get(n, "protocol", TYPE_STRING), source = config_get(n, "source_address", TYPE_STRING);
+	uint8_t addr[16];
+
+	if (protocol.value && config_choice(n, "protocol", config_protocols, PROTO_TCP) != PROTO_TCP)
+		config_bad(&protocol, "\"%s\" towards containers is not supported by this version; expected \"TCP\"",
+		    json_string_value(protocol.value));
+	if (source.value && !addr_parse(config_span(&source), addr))
+		config_bad(&source, "found \"%s\", expected an address", json_string_value(source.value));
+}
+
+static struct image_server read_server(struct config *c, const struct config_node *n)
+{
+	struct config_node host = config_get(n, "host", TYPE_STRING);
+	struct image_server row = {
+		.port = (uint16_t)config_integer(n, "port", 1, 65535, 5060),
+		.protocol = (uint8_t)config_choice(n, "protocol", config_protocols, PROTO_TCP),
+		.weight = (uint32_t)config_integer(n, "weight", 0, 1000000, 1),
+		.source_address = image_put_text(c->b, config_text(n, "source_address", "")),
+	};
+	char canonical[CONFIG_HOST_MAX], id[CONFIG_HOST_MAX + 16];
+	struct span name;
+	int len;
+
+	check_server(n);
+	if (!host.value)
+		return row;
+	name = config_host(&host, canonical);
+	if (name.len == 0 || !config_resolve(c, &host, HOST_CONTAINER, row.addr))
+		return row;
+	len = snprintf(id, sizeof(id), "%.*s:%u;tcp", SPAN_FMT(name), row.port);
+	row.host = image_put_text(c->b, name);
+	row.id = image_put_text(c->b, span_of(id, (size_t)len));
+	image_add_host(c->b, name, HOST_CONTAINER);
+	return row;
+}
+
+/* A container that stands twice would get twice the calls, and one name in tokens. */
+static void check_twin(struct config *c, const struct config_node *n, const struct image_server *rows, size_t index)
+{
+	for (size_t j = 0; rows[index].id.len && j < index; j++)
+		if (span_eq(image_heap_text(c->b, rows[j].id), image_heap_text(c->b, rows[index].id))) {
+			config_bad(n, "the same host and port as server %zu of this cluster; expected each once, \"weight\" gives it more", j);
+			return;
+		}
+}
+
+static void read_cluster(struct config *c, const struct config_node *n, const char *name)
+{
+	struct config_node list = config_get(n, "servers", TYPE_ARRAY);
+	size_t count = json_array_size(list.value);
+	struct image_server *rows = calloc(count ? count : 1, sizeof(*rows));
+	struct image_cluster row = { .name = image_put_text(c->b, span_str(name)) };
+
+	if (!rows) {
+		image_builder_fail(c->b);
+		return;
+	}
+	if (count == 0 && list.value)
+		config_bad(&list, "found an empty list, expected at least one server");
+	for (size_t i = 0; i < count; i++) {
+		struct config_node e = config_at(&list, i);
+
+		if (!json_is_object(e.value))
+			continue;
+		rows[i] = read_server(c, &e);
+		check_twin(c, &e, rows, i);
+	}
+	row.servers = image_put_array(c->b, rows, count, sizeof(*rows));
+	(void)image_add_cluster(c->b, &row); /* clusters are found by their order */
+	free(rows);
+}
+
+static void choose_default(struct config *c, const struct config_node *root, const struct config_node *all)
+{
+	struct config_node wanted = config_get(root, "default_cluster", TYPE_STRING);
+	struct image_header *h = image_builder_header(c->b);
+	uint32_t index = 0;
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(all->value, name, value) {
+		if (wanted.value ? strcmp(name, json_string_value(wanted.value)) == 0 : json_object_size(all->value) == 1)
+			h->default_cluster = index;
+		index++;
+	}
+	if (h->default_cluster != IMAGE_NONE || !all->value)
+		return;
+	if (index == 0)
+		config_bad(all, "found an empty object, expected at least one cluster");
+	else if (wanted.value)
+		config_bad(&wanted, "there is no \"%s\" under /clusters", json_string_value(wanted.value));
+	else if (!config_has(root, "default_cluster"))
+		config_bad(&wanted, "missing, and there is more than one cluster; expected the name of one under /clusters");
+}
+
+void config_read_clusters(struct config *c, const struct config_node *root)
+{
+	struct config_node all = config_get(root, "clusters", TYPE_MAP);
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(all.value, name, value) {
+		struct config_node n = config_get(&all, name, TYPE_OBJECT);
+
+		if (n.value)
+			read_cluster(c, &n, name);
+	}
+	choose_default(c, root, &all);
+}

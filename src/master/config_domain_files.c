@@ -1,0 +1,108 @@
+#include <errno.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "master/config.h"
+#include "master/json_stream.h"
+
+/* One of a stream: checked, taken over, and let go. */
+static void read_element(struct config *c, uint32_t file, const struct json_element *e)
+{
+	char prefix[24] = "";
+	struct config_source source = {
+		.path = c->domain_files[file],
+		.text = e->text,
+		.line = e->line,
+		.prefix = prefix,
+		.complaints = c->complaints,
+	};
+	struct config_node n;
+
+	if (e->in_array)
+		snprintf(prefix, sizeof(prefix), "/%u", e->index);
+	n.source = &source;
+	n.value = e->value;
+	n.pointer_len = 0;
+	n.pointer[0] = '\0';
+	if (e->duplicates)
+		config_check_duplicates(&source);
+	config_check(&n, &config_domain_keys);
+	if (json_is_object(n.value))
+		config_domain(c, &n, (struct config_where){ .file = file, .place = e->line });
+}
+
+/* The file's name is kept, for complaints that come later.  IMAGE_NONE: no memory. */
+static uint32_t keep_name(struct config *c, const char *path)
+{
+	char **p = realloc(c->domain_files, (c->domain_file_count + 1) * sizeof(*p));
+
+	if (p) {
+		c->domain_files = p;
+		p[c->domain_file_count] = strdup(path);
+		if (p[c->domain_file_count])
+			return (uint32_t)c->domain_file_count++;
+	}
+	image_builder_fail(c->b);
+	return IMAGE_NONE;
+}
+
+static void read_file(struct config *c, const struct config_node *n, const char *path)
+{
+	uint32_t file = keep_name(c, path);
+	struct json_stream *s = file == IMAGE_NONE ? NULL : json_stream_open(path);
+	enum json_stream_status st;
+	struct json_element e;
+
+	if (!s) {
+		config_bad(n, "\"%s\" cannot be read: %s", path, strerror(errno));
+		return;
+	}
+	while ((st = json_stream_next(s, &e)) != JSON_STREAM_END) {
+		const struct json_problem *p = json_stream_problem(s);
+
+		if (st == JSON_STREAM_BAD) {
+			complain(c->complaints, path, p->line, NULL, "not JSON: %s", p->text);
+			continue;
+		}
+		read_element(c, file, &e);
+		json_decref(e.value);
+	}
+	json_stream_free(s);
+}
+
+static void read_pattern(struct config *c, const struct config_node *n)
+{
+	char *pattern = config_path(n->source, config_span(n));
+	glob_t g = { 0 };
+	int rc = pattern ? glob(pattern, GLOB_BRACE, NULL, &g) : GLOB_NOSPACE;
+
+	if (rc == 0)
+		for (size_t i = 0; i < g.gl_pathc; i++)
+			read_file(c, n, g.gl_pathv[i]);
+	else if (rc == GLOB_NOMATCH && strpbrk(json_string_value(n->value), "*?[{"))
+		config_warn(n, "\"%s\" names no file now", json_string_value(n->value));
+	else
+		config_bad(n, "found \"%s\", expected a file that can be read", json_string_value(n->value));
+	globfree(&g);
+	free(pattern);
+}
+
+void config_read_domains(struct config *c, const struct config_node *root)
+{
+	struct config_node list = config_get(root, "external_domains", TYPE_ARRAY),
+			   files = config_get(root, "external_domain_files", TYPE_STRING | TYPE_STRINGS);
+
+	for (size_t i = 0; i < json_array_size(list.value); i++) {
+		struct config_node n = config_at(&list, i);
+
+		if (json_is_object(n.value))
+			config_domain(c, &n, (struct config_where){ .file = IMAGE_NONE, .place = (uint32_t)i });
+	}
+	for (size_t i = 0; i < config_list_count(&files); i++) {
+		struct config_node n = config_list_at(&files, i);
+
+		read_pattern(c, &n);
+	}
+}

@@ -7,6 +7,16 @@
 
 #define ALLOW "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, SUBSCRIBE, NOTIFY, REFER, MESSAGE\r\n"
 
+/*
+ * A container's connection carries everybody's calls: while it does not read,
+ * it goes without an answer.  A peer that does not read goes altogether.
+ */
+static void no_room(struct worker *w, struct conn *c)
+{
+	if (c->kind != CONN_CONTAINER)
+		conn_kill(w, c, "peer does not read");
+}
+
 static void send_answer(struct worker *w, struct conn *c, const struct sip_msg *msg, unsigned status, struct span reason,
     struct span extra)
 {
@@ -26,7 +36,7 @@ static void send_answer(struct worker *w, struct conn *c, const struct sip_msg *
 	if (len == 0)
 		return;
 	if (conn_queued(c) + len > w->img->settings->queue_bytes) {
-		conn_kill(w, c, "peer does not read");
+		no_room(w, c);
 		return;
 	}
 	room = conn_room(c, len);
@@ -128,7 +138,7 @@ void answer_ping(struct worker *w, struct conn *c)
 
 	counter_add(&w->counters->pings, 1);
 	if (conn_queued(c) > w->img->settings->queue_bytes || !(room = conn_room(c, 2))) {
-		conn_kill(w, c, "peer does not read");
+		no_room(w, c);
 		return;
 	}
 	memcpy(room, "\r\n", 2);

@@ -143,7 +143,8 @@ class Routing(FlowTest):
         self.edge(containers=2)
         link = self.peer()
         self.containers[0].close()
-        self.running.logged("event=container_down")  # what was handed over before is left to the sender's timers
+        # What is handed to a connection whose end is not known yet is left to the sender's timers.
+        wait_for("both workers", lambda: len(self.running.logged("event=container_down")) >= self.workers)
         for n in range(20):
             link.send(request(call_id=f"n{n}", branch=f"z9hG4bKn{n}"))
             answer = link.recv()

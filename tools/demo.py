@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """demo - three calls on a real sipward: a trusted peer, an unknown one, a spoofed identity."""
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -14,7 +15,7 @@ import textwrap
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BUILD = ROOT / "build"
+BUILD = pathlib.Path(os.environ.get("SIPWARD_BUILD", ROOT / "build"))
 WIDTH = 66
 
 

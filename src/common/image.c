@@ -221,7 +221,7 @@ static bool header_ok(const struct image *img)
 	       section_ok(img, h->dn_table, sizeof(struct image_dn_bucket)) &&
 	       section_ok(img, h->name_table, sizeof(struct image_name_bucket)) &&
 	       section_ok(img, h->hosts, sizeof(struct image_host)) && strings_ok(img, h->strip) &&
-	       section_ok(img, h->files, sizeof(struct image_file)) && h->foreign_request_uri <= FOREIGN_FORWARD;
+	       h->foreign_request_uri <= FOREIGN_FORWARD;
 }
 
 static bool process_ok(const struct image *img)

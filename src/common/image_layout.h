@@ -225,12 +225,6 @@ struct image_header {
 					  * identity.header, identity.strip, less identity.unstrip */
 	uint64_t dn_count;		 /* distinct DNs */
 	uint64_t suffix_lengths;	 /* bit min(labels, 63) set: some wildcard has that many labels */
-	struct image_section files;	 /* struct image_file: what was read */
-};
-
-struct image_file {
-	struct image_str path;
-	uint8_t sha256[32];
 };
 
 #endif

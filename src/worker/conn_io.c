@@ -54,6 +54,7 @@ static void send_flight(struct worker *w, struct conn *c)
 {
 	ring_send(w->ring, c->slot, c->generation, c->fd, buf_bytes(&c->flight), c->flight.len);
 	c->sending = true;
+	c->send_begun = w->now;
 	c->in_flight++;
 }
 

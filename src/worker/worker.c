@@ -137,6 +137,13 @@ static bool idle_enough(const struct conn *c)
 	       c->hold.len == 0 && conn_queued(c) == 0;
 }
 
+/* A container that takes nothing holds up all peers that feed it: better without it. */
+static bool is_stuck(const struct worker *w, const struct conn *c)
+{
+	return c->kind == CONN_CONTAINER && c->sending &&
+	       c->send_begun + w->img->settings->message_timeout * NSEC_PER_MSEC < w->now;
+}
+
 /* Look at a slice of all connections: judge again after a reload and once a second by the clock; drain. */
 static void sweep(struct worker *w)
 {
@@ -152,6 +159,10 @@ static void sweep(struct worker *w)
 
 		if (!c || c->state != CONN_OPEN)
 			continue;
+		if (is_stuck(w, c)) {
+			conn_kill(w, c, "does not read");
+			continue;
+		}
 		if (conn_judge_again(w, c) && w->draining && idle_enough(c))
 			conn_close(w, c, "draining");
 	}

@@ -89,6 +89,12 @@ class Abuse(FlowTest):
         with self.assertRaises(TimeoutError):
             inside.recv(0.3)
 
+    def test_a_container_that_never_reads_is_given_up(self):
+        deaf, inside = self.deaf_edge(limits={"queue_bytes": 65536}, timeouts={"message": 1})
+        link = self.peer()
+        push(link, b"".join(message(n, 900000, "n") for n in range(12)), 0.5)
+        self.running.logged('event=container_down .*reason="does not read"', 10)
+
     def test_paused_peers_go_on_when_the_container_is_lost(self):
         deaf, _ = self.deaf_edge(limits={"queue_bytes": 65536})
         links = [self.peer() for _ in range(3)]

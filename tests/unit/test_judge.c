@@ -32,6 +32,11 @@ enum who {
 	SHORT,	  /* an RSA key of 1024 bits */
 	OLD_DIGEST,
 	NOT_CA,	  /* by LEAF, which is no CA */
+	ANY,	  /* anyExtendedKeyUsage and nothing else */
+	CODE_INTER, /* by CA, for code only */
+	CODE_INTER_LEAF,
+	SERVER_INTER, /* by CA, for servers only */
+	SERVER_INTER_LEAF,
 	WHO_COUNT
 };
 
@@ -61,6 +66,11 @@ static const struct issue wanted[WHO_COUNT] = {
 	[SHORT] = { .subject = CONFIGURED, .by = &made[CA], .key = ISSUE_RSA_1024 },
 	[OLD_DIGEST] = { .subject = CONFIGURED, .by = &made[INTER], .usage = "clientAuth" },
 	[NOT_CA] = { .subject = CONFIGURED, .by = &made[LEAF] },
+	[ANY] = { .subject = CONFIGURED, .by = &made[CA], .usage = "anyExtendedKeyUsage" },
+	[CODE_INTER] = { .subject = "/CN=Code CA", .ca = true, .by = &made[CA], .usage = "codeSigning" },
+	[CODE_INTER_LEAF] = { .subject = CONFIGURED, .by = &made[CODE_INTER], .usage = "clientAuth" },
+	[SERVER_INTER] = { .subject = "/CN=Server CA", .ca = true, .by = &made[CA], .usage = "serverAuth" },
+	[SERVER_INTER_LEAF] = { .subject = CONFIGURED, .by = &made[SERVER_INTER], .usage = "clientAuth" },
 };
 
 static void make_all(void)
@@ -200,8 +210,8 @@ static struct world *world(const struct want *want)
 
 /* ---- by chain ---- */
 
-static struct peer_judgement judge(const struct want *want, uint32_t tls, enum judge_role role, enum who leaf, int *error,
-    struct peer_facts **facts)
+static struct peer_judgement judge(const struct want *want, uint32_t tls, enum judge_role role, enum who leaf, long later,
+    int *error, struct peer_facts **facts)
 {
 	struct world *w = world(want);
 	X509_STORE *store = X509_STORE_new();
@@ -211,11 +221,12 @@ static struct peer_judgement judge(const struct want *want, uint32_t tls, enum j
 
 	/* Peers may send what they like; that alone must never matter. */
 	MUST(store && ctx && sent && sk_X509_push(sent, made[INTER].cert) && sk_X509_push(sent, made[TWIN].cert) &&
-	     sk_X509_push(sent, made[LEAF].cert));
+	     sk_X509_push(sent, made[LEAF].cert) && sk_X509_push(sent, made[CODE_INTER].cert) &&
+	     sk_X509_push(sent, made[SERVER_INTER].cert));
 	for (size_t i = 0; i < TRUST_MAX && want->trust[i] != NOBODY; i++)
 		MUST(X509_STORE_add_cert(store, made[want->trust[i]].cert));
 	MUST(X509_STORE_CTX_init(ctx, store, made[leaf].cert, sent));
-	judge_chain(&w->img, tls, role, ctx, NOW, facts, &j);
+	judge_chain(&w->img, tls, role, ctx, NOW + later, facts, &j);
 	*error = X509_STORE_CTX_get_error(ctx);
 	X509_STORE_CTX_free(ctx);
 	X509_STORE_free(store);
@@ -229,6 +240,7 @@ static const struct chain_row {
 	struct want want;
 	enum peer_verdict verdict;
 	enum judge_role role;
+	long later; /* s from now */
 } chains[] = {
 	{ "configured name, trusted CA", LEAF, { .trust = { CA } }, PEER_TRUSTED },
 	{ "no extended key usage is any", NO_USAGE, { .trust = { CA } }, PEER_TRUSTED },
@@ -248,6 +260,8 @@ static const struct chain_row {
 	{ "the leaf's own key as the domain's CA", LEAF, { .trust = { CA }, .domain_trust = LEAF }, PEER_CA_MISMATCH },
 	{ "out of date", PAST, { .trust = { CA } }, PEER_EXPIRED },
 	{ "not yet", FUTURE, { .trust = { CA } }, PEER_NOT_YET_VALID },
+	{ "in date as of the time that is asked about", FUTURE, { .trust = { CA } }, PEER_TRUSTED, .later = 5400 },
+	{ "out of date by then", FUTURE, { .trust = { CA } }, PEER_EXPIRED, .later = 7260 },
 	{ "not configured", STRANGER, { .trust = { CA } }, PEER_DN_UNKNOWN },
 	{ "a CA's own name is not configured either", CA, { .trust = { CA } }, PEER_CHAIN_INVALID },
 	{ "empty subject", NAMELESS, { .trust = { CA } }, PEER_DN_UNUSABLE },
@@ -262,6 +276,12 @@ static const struct chain_row {
 	{ "none named, any_tls", NO_USAGE, { .trust = { CA }, .usage = PEER_USAGE_ANY_TLS }, PEER_TRUSTED },
 	{ "for code, any_tls", CODE, { .trust = { CA }, .usage = PEER_USAGE_ANY_TLS }, PEER_WRONG_USAGE },
 	{ "for code, strict", CODE, { .trust = { CA } }, PEER_WRONG_USAGE },
+	{ "any use at all is no TLS, strict", ANY, { .trust = { CA } }, PEER_WRONG_USAGE },
+	{ "any use at all is no TLS, any_tls", ANY, { .trust = { CA }, .usage = PEER_USAGE_ANY_TLS }, PEER_WRONG_USAGE },
+	{ "by a CA for code, strict", CODE_INTER_LEAF, { .trust = { CA } }, PEER_WRONG_USAGE },
+	{ "by a CA for code, any_tls", CODE_INTER_LEAF, { .trust = { CA }, .usage = PEER_USAGE_ANY_TLS }, PEER_WRONG_USAGE },
+	{ "by a CA for servers, as a client", SERVER_INTER_LEAF, { .trust = { CA } }, PEER_WRONG_USAGE },
+	{ "by a CA for servers, any_tls", SERVER_INTER_LEAF, { .trust = { CA }, .usage = PEER_USAGE_ANY_TLS }, PEER_TRUSTED },
 	{ "a key that may not sign, strict", NO_SIGN, { .trust = { CA } }, PEER_WRONG_USAGE },
 	{ "a key that may not sign, any_tls", NO_SIGN, { .trust = { CA }, .usage = PEER_USAGE_ANY_TLS }, PEER_WRONG_USAGE },
 	{ "any_tls waves no chain through", TWIN_LEAF, { .trust = { CA }, .usage = PEER_USAGE_ANY_TLS }, PEER_CHAIN_INVALID },
@@ -295,7 +315,7 @@ Test(judge, chain, .init = make_all, .fini = free_all)
 		const struct chain_row *r = &chains[i];
 		struct peer_facts *f = NULL;
 		int error;
-		struct peer_judgement j = judge(&r->want, 0, r->role, r->leaf, &error, &f);
+		struct peer_judgement j = judge(&r->want, 0, r->role, r->leaf, r->later, &error, &f);
 		bool trusted = r->verdict == PEER_TRUSTED;
 
 		cr_expect_str_eq(peer_verdict_name(j.verdict), peer_verdict_name(r->verdict), "%s: %s (%s)", r->why,
@@ -315,7 +335,7 @@ Test(judge, profile_gone, .init = make_all, .fini = free_all)
 {
 	struct peer_facts *f = NULL;
 	int error;
-	struct peer_judgement j = judge(&(struct want){ .trust = { CA } }, IMAGE_NONE, JUDGE_CLIENT, LEAF, &error, &f);
+	struct peer_judgement j = judge(&(struct want){ .trust = { CA } }, IMAGE_NONE, JUDGE_CLIENT, LEAF, 0, &error, &f);
 
 	cr_expect_eq(j.verdict, PEER_CHAIN_INVALID, "removed in the middle of a handshake");
 	cr_expect_neq(error, X509_V_OK);

@@ -187,12 +187,11 @@ static bool is_sip_domain(const ASN1_OBJECT *o)
 	return OBJ_obj2txt(text, sizeof(text), o, 1) > 0 && strcmp(text, "1.3.6.1.5.5.7.3.20") == 0;
 }
 
-/* peer_usage any_tls: one of three extended usages, or none named; and a key that may sign. */
-static bool any_tls_usage(X509 *leaf)
+/* Does it name one of the three extended usages that any_tls takes, or none at all? */
+static bool any_tls_extended(X509 *cert)
 {
-	EXTENDED_KEY_USAGE *eku = X509_get_ext_d2i(leaf, NID_ext_key_usage, NULL, NULL);
-	uint32_t usage = X509_get_key_usage(leaf);
-	bool ok = eku == NULL && X509_get_ext_by_NID(leaf, NID_ext_key_usage, -1) < 0;
+	EXTENDED_KEY_USAGE *eku = X509_get_ext_d2i(cert, NID_ext_key_usage, NULL, NULL);
+	bool ok = eku == NULL && X509_get_ext_by_NID(cert, NID_ext_key_usage, -1) < 0;
 
 	for (int i = 0; eku && i < sk_ASN1_OBJECT_num(eku); i++) {
 		const ASN1_OBJECT *o = sk_ASN1_OBJECT_value(eku, i);
@@ -201,15 +200,31 @@ static bool any_tls_usage(X509 *leaf)
 		ok = ok || nid == NID_client_auth || nid == NID_server_auth || is_sip_domain(o);
 	}
 	sk_ASN1_OBJECT_pop_free(eku, ASN1_OBJECT_free);
-	return ok && (usage & (KU_DIGITAL_SIGNATURE | KU_KEY_AGREEMENT));
+	return ok;
 }
 
-static enum peer_verdict verify(const struct image_tls *t, enum judge_role role, X509_STORE_CTX *ctx)
+/*
+ * peer_usage any_tls: the leaf's key may sign, and no certificate of the chain
+ * is for other things only.  The library asks the latter of the CAs, too, when
+ * it is given a purpose; X509_PURPOSE_ANY leaves it to us.
+ */
+static bool any_tls_usage(STACK_OF(X509) *chain)
+{
+	if (!(X509_get_key_usage(sk_X509_value(chain, 0)) & (KU_DIGITAL_SIGNATURE | KU_KEY_AGREEMENT)))
+		return false;
+	for (int i = 0; i < sk_X509_num(chain); i++)
+		if (!any_tls_extended(sk_X509_value(chain, i)))
+			return false;
+	return true;
+}
+
+static enum peer_verdict verify(const struct image_tls *t, enum judge_role role, X509_STORE_CTX *ctx, int64_t now)
 {
 	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
 	int purpose = role == JUDGE_CLIENT ? X509_PURPOSE_SSL_CLIENT : X509_PURPOSE_SSL_SERVER;
 
 	X509_VERIFY_PARAM_set_auth_level(param, 2);
+	X509_VERIFY_PARAM_set_time(param, (time_t)now);
 	if (t->peer_usage == PEER_USAGE_ANY_TLS)
 		purpose = X509_PURPOSE_ANY;
 	if (X509_VERIFY_PARAM_set_purpose(param, purpose) != 1) {
@@ -218,7 +233,7 @@ static enum peer_verdict verify(const struct image_tls *t, enum judge_role role,
 	}
 	if (X509_verify_cert(ctx) != 1 || X509_STORE_CTX_get_error(ctx) != X509_V_OK)
 		return verdict_of(X509_STORE_CTX_get_error(ctx));
-	if (t->peer_usage == PEER_USAGE_ANY_TLS && !any_tls_usage(X509_STORE_CTX_get0_cert(ctx)))
+	if (t->peer_usage == PEER_USAGE_ANY_TLS && !any_tls_usage(X509_STORE_CTX_get0_chain(ctx)))
 		return PEER_WRONG_USAGE;
 	return PEER_TRUSTED;
 }
@@ -237,7 +252,7 @@ void judge_chain(const struct image *img, uint32_t tls, enum judge_role role, X5
     struct peer_facts **facts, struct peer_judgement *out)
 {
 	/* A profile that a reload removed in the middle of a handshake lets nobody in any more. */
-	enum peer_verdict v = tls == IMAGE_NONE ? PEER_CHAIN_INVALID : verify(&img->tls[tls], role, ctx);
+	enum peer_verdict v = tls == IMAGE_NONE ? PEER_CHAIN_INVALID : verify(&img->tls[tls], role, ctx, now);
 
 	*facts = NULL;
 	if (v == PEER_TRUSTED) {

@@ -36,10 +36,10 @@ void judge_facts(const struct image *img, uint32_t tls, const struct peer_facts 
 /*
  * Run X509_verify_cert on a store context that the TLS library has prepared
  * (SSL_CTX_set_cert_verify_callback), with security level 2 and the purpose
- * that fits role and peer_usage, then judge_facts.  *facts is made even when
- * the verdict is against the peer, if there is a chain to make them of (NULL
- * else): the log wants the DN.  Sets the context's error so that the alert
- * fits (X509_V_ERR_CERT_REJECTED for an unknown DN ...).
+ * that fits role and peer_usage, as of `now`, then judge_facts.  *facts is made
+ * even when the verdict is against the peer, if there is a chain to make them
+ * of (NULL else): the log wants the DN.  Sets the context's error so that the
+ * alert fits (X509_V_ERR_APPLICATION_VERIFICATION for an unknown DN ...).
  */
 void judge_chain(const struct image *img, uint32_t tls, enum judge_role role, X509_STORE_CTX *ctx, int64_t now,
     struct peer_facts **facts, struct peer_judgement *out);

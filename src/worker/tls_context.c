@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/x509/judge.h"
 #include "worker/tls_bio.h"
 #include "worker/tls_peer.h"
 #include "worker/tls_session.h"
@@ -181,6 +182,7 @@ static const char *load_keys(SSL_CTX *ssl, const struct keys_header *keys, uint3
 	if (!why)
 		why = set_use(&set, ssl);
 	set_done(&set);
+	judge_store(SSL_CTX_get_cert_store(ssl));
 	return why;
 }
 

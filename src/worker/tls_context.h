@@ -1,7 +1,7 @@
 /*
  * tls_context - one SSL_CTX per profile of the image, built from the keys memfd.
  *
- * Process: worker.  May include: common/base.h, image, keys_layout, worker/tls_bio, tls_peer, tls_session, OpenSSL.
+ * Process: worker.  May include: common/base.h, image, keys_layout, x509/judge, worker/tls_bio, tls_peer, tls_session, OpenSSL.
  * Owns the contexts; they are counted, since sessions outlive a reload.
  *
  * TLS 1.2 and 1.3, no renegotiation, no compression, no 0-RTT, security level

@@ -17,6 +17,7 @@ enum who {
 	INTER,	  /* by CA */
 	LEAF,	  /* by CA: the configured name */
 	TWIN_LEAF, /* the configured name, by TWIN */
+	TWIN_BLIND, /* ... and does not tell the key of its issuer */
 	INTER_LEAF, /* the configured name, by INTER */
 	SELF,	  /* the configured name, by itself */
 	PAST,
@@ -51,6 +52,7 @@ static const struct issue wanted[WHO_COUNT] = {
 	[INTER] = { .subject = "/CN=Intermediate", .ca = true, .by = &made[CA], .serial = 7 },
 	[LEAF] = { .subject = CONFIGURED, .by = &made[CA], .usage = "clientAuth", .serial = 0x1234 },
 	[TWIN_LEAF] = { .subject = CONFIGURED, .by = &made[TWIN], .usage = "clientAuth" },
+	[TWIN_BLIND] = { .subject = CONFIGURED, .by = &made[TWIN], .usage = "clientAuth" },
 	[INTER_LEAF] = { .subject = CONFIGURED, .by = &made[INTER], .usage = "clientAuth" },
 	[SELF] = { .subject = CONFIGURED, .usage = "clientAuth" },
 	[PAST] = { .subject = CONFIGURED, .by = &made[CA], .from = -7200, .to = -3600 },
@@ -80,7 +82,7 @@ static void make_all(void)
 
 		want.digest = w == OLD_DIGEST ? EVP_sha1() : NULL;
 		made[w] = issue(&want);
-		/* Of two CAs with one name OpenSSL takes the one that this extension tells. */
+		/* Which of two CAs with one name it was; the others leave that to the signature. */
 		if (w == TWIN_LEAF || w == LEAF) {
 			issue_extension(made[w].cert, want.by->cert, NID_authority_key_identifier, "keyid:always");
 			MUST(X509_sign(made[w].cert, want.by->key, EVP_sha256()));
@@ -210,6 +212,9 @@ static struct world *world(const struct want *want)
 
 /* ---- by chain ---- */
 
+/* Peers may send what they like; that alone must never matter. */
+static const enum who always_sent[] = { INTER, TWIN, LEAF, CODE_INTER, SERVER_INTER };
+
 static struct peer_judgement judge(const struct want *want, uint32_t tls, enum judge_role role, enum who leaf, long later,
     int *error, struct peer_facts **facts)
 {
@@ -219,18 +224,18 @@ static struct peer_judgement judge(const struct want *want, uint32_t tls, enum j
 	STACK_OF(X509) *sent = sk_X509_new_null();
 	struct peer_judgement j;
 
-	/* Peers may send what they like; that alone must never matter. */
-	MUST(store && ctx && sent && sk_X509_push(sent, made[INTER].cert) && sk_X509_push(sent, made[TWIN].cert) &&
-	     sk_X509_push(sent, made[LEAF].cert) && sk_X509_push(sent, made[CODE_INTER].cert) &&
-	     sk_X509_push(sent, made[SERVER_INTER].cert));
+	MUST(store && ctx && sent);
+	for (size_t i = 0; i < ARRAY_LEN(always_sent); i++)
+		MUST(sk_X509_push(sent, X509_dup(made[always_sent[i]].cert)));
 	for (size_t i = 0; i < TRUST_MAX && want->trust[i] != NOBODY; i++)
 		MUST(X509_STORE_add_cert(store, made[want->trust[i]].cert));
+	judge_store(store);
 	MUST(X509_STORE_CTX_init(ctx, store, made[leaf].cert, sent));
 	judge_chain(&w->img, tls, role, ctx, NOW + later, facts, &j);
 	*error = X509_STORE_CTX_get_error(ctx);
 	X509_STORE_CTX_free(ctx);
 	X509_STORE_free(store);
-	sk_X509_free(sent);
+	sk_X509_pop_free(sent, X509_free);
 	return j;
 }
 
@@ -255,6 +260,14 @@ static const struct chain_row {
 	{ "name of the domain's CA, another key", TWIN_LEAF, { .trust = { CA, TWIN }, .domain_trust = CA }, PEER_CA_MISMATCH },
 	{ "the other way round", LEAF, { .trust = { CA, TWIN }, .domain_trust = TWIN }, PEER_CA_MISMATCH },
 	{ "each with its own CA", TWIN_LEAF, { .trust = { CA, TWIN }, .domain_trust = TWIN }, PEER_TRUSTED },
+	{ "CAs of one name: the first made it", NO_USAGE, { .trust = { CA, TWIN }, .domain_trust = CA }, PEER_TRUSTED },
+	{ "CAs of one name: the second made it", NO_USAGE, { .trust = { TWIN, CA }, .domain_trust = CA }, PEER_TRUSTED },
+	{ "CAs of one name: the other one", TWIN_BLIND, { .trust = { CA, TWIN }, .domain_trust = TWIN }, PEER_TRUSTED },
+	{ "CAs of one name: the other one, first", TWIN_BLIND, { .trust = { TWIN, CA }, .domain_trust = TWIN }, PEER_TRUSTED },
+	{ "CAs of one name: trusted, but not for the domain", TWIN_BLIND, { .trust = { CA, TWIN }, .domain_trust = CA }, PEER_CA_MISMATCH },
+	{ "a CA of the same name was only sent", TWIN_BLIND, { .trust = { CA } }, PEER_CHAIN_INVALID },
+	{ "through an intermediate, CAs of one name", INTER_LEAF, { .trust = { TWIN, CA }, .domain_trust = CA }, PEER_TRUSTED },
+	{ "self-signed, CAs of one name", SELF, { .trust = { CA, TWIN } }, PEER_CHAIN_INVALID },
 	{ "the intermediate was sent, but is not in the verified chain", LEAF, { .trust = { CA }, .domain_trust = INTER },
 	    PEER_CA_MISMATCH },
 	{ "the leaf's own key as the domain's CA", LEAF, { .trust = { CA }, .domain_trust = LEAF }, PEER_CA_MISMATCH },

@@ -98,6 +98,26 @@ Test(tls, takes_a_trusted_peer)
 	}
 }
 
+/* A CA that changed its key stands twice in trust; certificates that do not tell the key are taken from both. */
+Test(tls, takes_peers_of_both_keys_of_a_ca)
+{
+	struct issued next_ca = issue(&(struct issue){ .subject = "/CN=CA", .ca = true });
+	struct issued peer_next = issue(&(struct issue){ .subject = "/C=DE/O=Partner/CN=sip.partner.example", .by = &next_ca });
+	const struct issued *peers[] = { &peer_ec, &peer_next };
+
+	edge_load(&edge,
+	    &(struct edge_want){ .profile = { { .name = "edge", .own = { &edge_ec }, .trust = { &ca, &next_ca } } },
+		.known = &peer_ec });
+	for (size_t i = 0; i < ARRAY_LEN(peers); i++) {
+		converse(&(struct client_want){ .version = TLS1_3_VERSION, .cert = peers[i] }, 16384);
+		cr_assert(talk.done, "peer %zu: %s", i, tls_error(talk.tls));
+		cr_assert_eq(tls_judgement(talk.tls)->verdict, PEER_TRUSTED, "peer %zu", i);
+		talk_end(&talk);
+	}
+	issued_free(&peer_next);
+	issued_free(&next_ca);
+}
+
 Test(tls, refuses_with_an_alert_that_fits)
 {
 	static const struct {

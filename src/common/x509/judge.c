@@ -1,5 +1,6 @@
 #include "common/x509/judge.h"
 
+#include <openssl/err.h>
 #include <openssl/objects.h>
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
@@ -269,6 +270,50 @@ void judge_chain(const struct image *img, uint32_t tls, enum judge_role role, X5
 		X509_STORE_CTX_set_error(ctx, error_of(v));
 	*facts = facts_of_leaf(X509_STORE_CTX_get0_cert(ctx), now);
 	untrusted(out, img, v);
+}
+
+/* ---- anchors of one name ---- */
+
+/* What a peer sends are objects of their own, also where they equal an anchor. */
+static bool was_sent(const X509_STORE_CTX *ctx, const X509 *cert)
+{
+	STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(ctx);
+
+	for (int i = 0; i < sk_X509_num(sent); i++)
+		if (sk_X509_value(sent, i) == cert)
+			return true;
+	return false;
+}
+
+/* Only anchors are asked for their signature: how many certificates a peer sends must not cost us one each. */
+static int issued_by_key(X509_STORE_CTX *ctx, X509 *cert, X509 *issuer)
+{
+	int ok;
+
+	if (X509_check_issued(issuer, cert) != X509_V_OK)
+		return 0;
+	if (was_sent(ctx, issuer))
+		return 1;
+	ERR_set_mark();
+	ok = X509_verify(cert, X509_get0_pubkey(issuer)) == 1;
+	ERR_pop_to_mark();
+	return ok;
+}
+
+void judge_store(X509_STORE *store)
+{
+	STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(store);
+
+	for (int i = 0; i < sk_X509_OBJECT_num(all); i++)
+		for (int j = 0; j < i; j++) {
+			const X509 *a = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
+			const X509 *b = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, j));
+
+			if (a && b && X509_NAME_cmp(X509_get_subject_name(a), X509_get_subject_name(b)) == 0) {
+				X509_STORE_set_check_issued(store, issued_by_key);
+				return;
+			}
+		}
 }
 
 /* ---- without TLS ---- */

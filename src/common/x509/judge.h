@@ -34,6 +34,14 @@ void judge_facts(const struct image *img, uint32_t tls, const struct peer_facts 
     struct peer_judgement *out);
 
 /*
+ * Prepare the store that chains will be verified by, once it holds all its
+ * anchors.  Of two with one name (a CA that changed its key) the library takes
+ * either and gives up when the signature is the other's, unless the peer's
+ * certificate tells the key (RFC 5280 4.2.1.1); now the signature decides.
+ */
+void judge_store(X509_STORE *store);
+
+/*
  * Run X509_verify_cert on a store context that the TLS library has prepared
  * (SSL_CTX_set_cert_verify_callback), with security level 2 and the purpose
  * that fits role and peer_usage, as of `now`, then judge_facts.  *facts is made

@@ -83,14 +83,28 @@ void ctl_show_connections(const json_t *answer)
 	}
 }
 
+static void show_hosts(const json_t *hosts)
+{
+	const json_t *host;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)hosts, i, host) {
+		printf("%s%s", i ? "," : "", str(host, "host"));
+		if (num(host, "port"))
+			printf(":%lld", num(host, "port"));
+	}
+}
+
 static void show_domain_rows(const json_t *rows)
 {
 	const json_t *row;
 	size_t i;
 
-	json_array_foreach((json_t *)(uintptr_t)rows, i, row)
-		printf("%-32s %-8s %s %s:%lld%s\n", str(row, "domain"), yes(row, "enabled") ? "enabled" : "disabled",
-		    str(row, "protocol"), str(row, "host"), num(row, "port"), yes(row, "has_dn") ? "" : " (no DN)");
+	json_array_foreach((json_t *)(uintptr_t)rows, i, row) {
+		printf("%-32s %-8s %s ", str(row, "domain"), yes(row, "enabled") ? "enabled" : "disabled", str(row, "protocol"));
+		show_hosts(json_object_get(row, "hosts"));
+		printf("%s\n", yes(row, "has_dn") ? "" : " (no DN)");
+	}
 }
 
 void ctl_show_domains(const json_t *answer)

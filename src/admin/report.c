@@ -209,13 +209,17 @@ json_t *report_connections(const struct admin *a, const char *domain)
 static json_t *domain_row(const struct admin *a, uint32_t index)
 {
 	const struct image_domain *d = &a->img->domain[index];
+	const struct image_target *target = image_at(a->img, d->hosts);
 	struct span name = image_text(a->img, d->name);
+	json_t *hosts = json_array();
 	char shown[HOST_MAX + 3];
 
 	snprintf(shown, sizeof(shown), "%s%.*s", d->flags & DOMAIN_WILDCARD ? "*." : "", SPAN_FMT(name));
-	return json_pack("{s:s, s:b, s:b, s:s, s:o, s:i, s:i}", "domain", shown, "enabled",
-	    (d->flags & DOMAIN_ENABLED) != 0, "has_dn", (d->flags & DOMAIN_HAS_DN) != 0, "protocol",
-	    protocol_name[d->protocol], "host", text(image_text(a->img, d->host)), "port", (int)d->port, "trust",
+	for (uint64_t i = 0; i < d->hosts.count; i++)
+		json_array_append_new(hosts, json_pack("{s:o, s:i}", "host", text(image_text(a->img, target[i].host)), "port",
+		    (int)target[i].port));
+	return json_pack("{s:s, s:b, s:b, s:s, s:o, s:i}", "domain", shown, "enabled", (d->flags & DOMAIN_ENABLED) != 0,
+	    "has_dn", (d->flags & DOMAIN_HAS_DN) != 0, "protocol", protocol_name[d->protocol], "hosts", hosts, "trust",
 	    (int)d->trust.count);
 }
 

@@ -74,6 +74,10 @@ struct heritage {
 	struct conn_row *rows;	     /* [workers][rows_per_worker] */
 	size_t rows_per_worker;	     /* also the most connections of one worker */
 	struct worker_state *states; /* [workers] */
+	char *mail;		     /* [workers], mail_each bytes each; a worker writes only its own */
+	size_t mail_each;
+	void *buckets;		     /* every worker writes it */
+	void *nonces;		     /* likewise */
 	struct master_state *master;
 	uid_t uid;		     /* to become; 0 with gid 0: stay as we are */
 	gid_t gid;

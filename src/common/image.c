@@ -139,7 +139,7 @@ static bool domains_ok(const struct image *img)
 	for (uint64_t i = 0; i < img->h->domains.count; i++) {
 		const struct image_domain *d = &img->domain[i];
 
-		if (!str_ok(img, d->name) || !str_ok(img, d->host) || d->identity >= img->h->identities.count ||
+		if (!str_ok(img, d->name) || !section_ok(img, d->hosts, sizeof(struct image_target)) || d->identity >= img->h->identities.count ||
 		    d->protocol > PROTO_UDP || !section_ok(img, d->trust, sizeof(struct image_spki)) ||
 		    !cidrs_ok(img, d->trusted_addresses))
 			return false;

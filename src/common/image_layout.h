@@ -42,6 +42,7 @@ enum image_assert_on { ASSERT_ALL, ASSERT_RFC5876, ASSERT_RFC3325 };
 enum image_source { SOURCE_FROM, SOURCE_ASSERTED, SOURCE_FIXED };
 enum image_violation { VIOLATION_REJECT, VIOLATION_STRIP };
 enum image_match { MATCH_ANY, MATCH_ALL };
+enum image_reuse { REUSE_ALIAS, REUSE_ALWAYS, REUSE_NEVER };
 enum image_foreign_uri { FOREIGN_REJECT, FOREIGN_FORWARD };
 enum image_log_format { LOG_TEXT, LOG_JSON };
 
@@ -61,6 +62,7 @@ struct image_listener {
 	uint8_t enforce;
 	uint8_t pad;
 	uint32_t tls;			 /* index of image_tls, or IMAGE_NONE */
+	uint32_t auth;			 /* index of image_auth: proxy_auth; or IMAGE_NONE */
 	uint32_t methods;		 /* bit (1 << enum method) set: taken; METHOD_OTHER's bit: any unknown one */
 	struct image_section allow;	 /* struct image_cidr */
 };
@@ -107,8 +109,28 @@ struct image_server {
 	uint8_t pad;
 	uint32_t weight;      /* 0: drained; default 1 */
 	uint8_t addr[16];     /* resolved; IPv4 mapped */
-	struct image_str id;  /* "host:port;tcp": what tokens name it by; host canonical */
+	struct image_str id;  /* "host:port;tcp" (";udp", ";tls"): what tokens name it by; host canonical */
 	struct image_str source_address; /* "" : the kernel's choice */
+	uint32_t tls;	      /* PROTO_TLS: index of image_tls with our client certificate and trust; else IMAGE_NONE */
+	uint32_t limits;      /* index of image_limits, or IMAGE_NONE */
+	struct image_section dns; /* struct image_str: canonical DNs, one of which it must show */
+};
+
+/* Overload limits of a domain or a container; rates are over all workers, 0: none. */
+struct image_limits {
+	uint32_t connections;
+	uint32_t drop;		      /* 1: what is over a rate is dropped, not answered 503 */
+	uint64_t calls_per_second;    /* thousandths */
+	uint64_t messages_per_second; /* thousandths */
+};
+
+/* One place to connect to. */
+struct image_target {
+	struct image_str host; /* canonical; IPv6 with brackets */
+	uint16_t port;	       /* 0: not given, so that SRV and NAPTR may tell (RFC 3263 4) */
+	uint8_t literal;       /* 1: the host is an address, in addr */
+	uint8_t pad[5];
+	uint8_t addr[16];      /* IPv4 mapped */
 };
 
 struct image_cluster {
@@ -138,6 +160,8 @@ struct image_identity {
 #define DOMAIN_ENFORCE 0x10u
 #define DOMAIN_HAS_DN 0x20u
 #define DOMAIN_VOUCHES_OWN 0x40u  /* `vouches_for` has "own": this entry's name counts too */
+#define DOMAIN_ALLOW_WILDCARD 0x80u /* a wildcard DNS name in the server's certificate will do (RFC 5922 7.2 says no) */
+#define DOMAIN_NO_RETRY_AFTER 0x100u /* our 503 to this peer carries no Retry-After */
 
 struct image_domain {
 	struct image_str name;	    /* canonical host; for a wildcard the suffix */
@@ -145,11 +169,35 @@ struct image_domain {
 	uint32_t identity;	    /* index of image_identity */
 	struct image_section trust; /* struct image_spki; count 0: the listener's trust decides */
 	struct image_section trusted_addresses; /* struct image_cidr */
-	struct image_str host;	    /* where to connect to, as configured; "" : none */
-	uint16_t port;
+	struct image_section hosts; /* struct image_target, in order of preference; count 0: it only connects to us */
+	struct image_str sni;	    /* "" : the name asked for */
+	uint32_t tls;		    /* PROTO_TLS: index of image_tls for connections that we open; else IMAGE_NONE */
+	uint32_t limits;	    /* index of image_limits, or IMAGE_NONE */
+	uint32_t auth;		    /* index of image_auth: proxy_auth of the domain; or IMAGE_NONE */
+	uint32_t options_ping;	    /* s between OPTIONS on a connection that is idle; 0: none */
 	uint8_t protocol;	    /* enum image_protocol */
-	uint8_t pad;
+	uint8_t reuse;		    /* enum image_reuse */
+	uint8_t pad[2];
 	uint32_t order;		    /* position in the configuration: "first configured" wins */
+};
+
+/*
+ * Keyed id of a domain, back to the domain: dialog tokens and ways back name it
+ * so (policy/route).  Open addressing, at most half full.
+ */
+#define IMAGE_ID_BACK UINT32_MAX /* `key`: the id in our Via, under the branch key */
+
+struct image_id_bucket {
+	uint64_t id;
+	uint32_t domain; /* IMAGE_NONE: free bucket */
+	uint32_t key;	 /* place of the token secret that the id is made with, or IMAGE_ID_BACK */
+};
+
+/* trusted_addresses of all domains: a masked prefix, and whose it is.  Open addressing, at most half full. */
+struct image_address_bucket {
+	struct image_cidr prefix; /* masked */
+	uint32_t domains;	  /* how many domains; 0: free bucket */
+	uint64_t first;		  /* offset of uint32_t[domains], in configuration order */
 };
 
 /* Open addressing, linear probing, power-of-two sizes, at most half full. */
@@ -223,6 +271,12 @@ struct image_header {
 	struct image_section hosts;	 /* struct image_host, open addressing; count = table size; free: name.len 0 */
 	struct image_section strip;	 /* struct image_str: identity headers in lower case: default set, every
 					  * identity.header, identity.strip, less identity.unstrip */
+	struct image_section limits;	 /* struct image_limits */
+	struct image_section ids;	 /* struct image_id_bucket, count = table size, a power of two, never 0 */
+	struct image_section addresses;	 /* struct image_address_bucket, count = table size, a power of two, never 0 */
+	uint64_t address_bits[3];	 /* bit n: some prefix has n bits (IPv4's count from 96) */
+	struct image_section rules;	 /* struct image_rule, in order, the enabled ones */
+	struct image_section auths;	 /* struct image_auth */
 	uint64_t dn_count;		 /* distinct DNs */
 	uint64_t suffix_lengths;	 /* bit min(labels, 63) set: some wildcard has that many labels */
 };

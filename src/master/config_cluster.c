@@ -23,6 +23,8 @@ static struct image_server read_server(struct config *c, const struct config_nod
 		.port = (uint16_t)config_integer(n, "port", 1, 65535, 5060),
 		.protocol = (uint8_t)config_choice(n, "protocol", config_protocols, PROTO_TCP),
 		.weight = (uint32_t)config_integer(n, "weight", 0, 1000000, 1),
+		.tls = IMAGE_NONE,
+		.limits = IMAGE_NONE,
 		.source_address = image_put_text(c->b, config_text(n, "source_address", "")),
 	};
 	char canonical[CONFIG_HOST_MAX], id[CONFIG_HOST_MAX + 16];

@@ -1,11 +1,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/addr.h"
 #include "common/dn.h"
 #include "common/sip/uri.h"
 #include "master/config.h"
 
-#define CAS_MAX 64 /* of one domain */
+#define CAS_MAX 64   /* of one domain */
+#define HOSTS_MAX 16 /* of one domain */
 
 /* ---- who may issue its certificate ---- */
 
@@ -168,26 +170,41 @@ static void complain_twice(struct config *c, const struct config_node *n, struct
 
 /* ---- where it is ---- */
 
-/* `host` and `port`, or `hosts`: the first is kept for connections that we open. */
+static bool read_target(struct config *c, const struct config_node *n, struct image_target *out)
+{
+	struct config_node host = config_get(n, "host", TYPE_STRING);
+	char canonical[CONFIG_HOST_MAX];
+	struct span name = host.value ? config_host(&host, canonical) : SPAN_NONE;
+
+	if (name.len == 0)
+		return false;
+	*out = (struct image_target){
+		.host = image_put_text(c->b, name),
+		.port = (uint16_t)config_integer(n, "port", 1, 65535, 0),
+	};
+	out->literal = addr_parse(name, out->addr);
+	return true;
+}
+
+/* `host` and `port`, or `hosts`. */
 static void read_hosts(struct config *c, const struct config_node *n, struct image_domain *row)
 {
-	struct config_node list = config_get(n, "hosts", TYPE_ARRAY), host = config_get(n, "host", TYPE_STRING), from = *n;
-	char canonical[CONFIG_HOST_MAX];
-	struct span name;
+	struct config_node list = config_get(n, "hosts", TYPE_ARRAY);
+	struct image_target targets[HOSTS_MAX];
+	size_t count = 0, given = json_array_size(list.value);
 
 	if (list.value && (config_has(n, "host") || config_has(n, "port")))
 		config_bad(&list, "expected either \"hosts\" or \"host\" and \"port\"");
-	if (list.value && json_array_size(list.value) == 0)
-		config_bad(&list, "found an empty list, expected at least one host");
-	for (size_t i = json_array_size(list.value); i-- > 0;) { /* the first one last: it stays */
-		from = config_at(&list, i);
-		host = config_get(&from, "host", TYPE_STRING);
-		if (i && host.value)
-			(void)config_host(&host, canonical); /* checked */
+	if (list.value && (given == 0 || given > HOSTS_MAX))
+		config_bad(&list, "found %zu hosts, expected 1 to %d", given, HOSTS_MAX);
+	for (size_t i = 0; i < MIN(given, (size_t)HOSTS_MAX); i++) {
+		struct config_node e = config_at(&list, i);
+
+		count += read_target(c, &e, &targets[count]);
 	}
-	name = host.value ? config_host(&host, canonical) : SPAN_NONE;
-	row->host = image_put_text(c->b, name);
-	row->port = (uint16_t)config_integer(&from, "port", 1, 65535, row->protocol == PROTO_TLS ? 5061 : 5060);
+	if (!list.value && config_has(n, "host"))
+		count = read_target(c, n, &targets[0]);
+	row->hosts = image_put_array(c->b, targets, count, sizeof(*targets));
 }
 
 /* What this version would not do, though the configuration says it, and what is used when connections are opened to outside. */
@@ -237,6 +254,9 @@ static struct image_domain read_row(struct config *c, const struct config_node *
 		.flags = flags_of(n),
 		.identity = c->identity_index,
 		.order = image_domain_count(c->b),
+		.tls = IMAGE_NONE,
+		.limits = IMAGE_NONE,
+		.auth = IMAGE_NONE,
 		.protocol = (uint8_t)config_choice(n, "protocol", config_protocols, PROTO_TLS),
 	};
 	bool own = c->vouches_own;

@@ -49,6 +49,12 @@ int shared_init(struct shared *s, uint32_t workers, size_t rows)
 	if (rc == 0)
 		rc = region_make(&s->region[SHARED_STATES], "sipward-states", sizeof(struct worker_state), workers);
 	if (rc == 0)
+		rc = region_make(&s->region[SHARED_MAIL], "sipward-mail", MAIL_BYTES(workers), workers);
+	if (rc == 0)
+		rc = region_make(&s->region[SHARED_BUCKETS], "sipward-buckets", BUCKETS_BYTES, 1);
+	if (rc == 0)
+		rc = region_make(&s->region[SHARED_NONCES], "sipward-nonces", NONCES_BYTES, 1);
+	if (rc == 0)
 		rc = region_make(&s->region[SHARED_MASTER], "sipward-master", sizeof(struct master_state), 1);
 	return rc;
 }
@@ -72,6 +78,8 @@ int shared_narrow(const struct shared *s, uint32_t worker)
 		const struct shared_region *r = &s->region[i];
 		size_t from = r->size, to = r->size; /* what stays writable */
 
+		if (worker != UINT32_MAX && i > SHARED_MASTER)
+			continue; /* every worker writes these */
 		if (worker != UINT32_MAX && i != SHARED_MASTER) {
 			from = worker * r->each / page * page;
 			to = ((worker + 1) * r->each + page - 1) / page * page;

@@ -15,12 +15,26 @@
 #include "common/base.h"
 #include "common/heritage.h"
 
-enum shared_region_id { SHARED_COUNTERS, SHARED_ROWS, SHARED_STATES, SHARED_MASTER, SHARED_REGIONS };
+enum shared_region_id {
+	SHARED_COUNTERS,
+	SHARED_ROWS,
+	SHARED_STATES,
+	SHARED_MAIL,	/* common/mailbox: what a worker has to say to the others, and how far it has read theirs */
+	SHARED_MASTER,	/* written by the master alone */
+	SHARED_BUCKETS, /* common/buckets: written by every worker */
+	SHARED_NONCES,	/* common/nonces: written by every worker */
+	SHARED_REGIONS
+};
+
+/* Bytes of the regions; each is a multiple of REGION_PAGE. */
+#define MAIL_BYTES(workers) ((size_t)(workers) * REGION_PAGE)
+#define BUCKETS_BYTES ((size_t)4 << 20)
+#define NONCES_BYTES ((size_t)4 << 20)
 
 struct shared_region {
 	int fd;
 	char *p;
-	size_t each;  /* bytes of one worker's part; all of it for the master's */
+	size_t each;  /* bytes of one worker's part; all of it where there are no parts */
 	size_t size;
 };
 

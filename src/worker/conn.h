@@ -35,6 +35,7 @@ enum conn_kind {
 	CONN_EXTERNAL,	/* accepted from outside */
 	CONN_INTERNAL,	/* accepted from a container */
 	CONN_CONTAINER, /* opened by us to a container */
+	CONN_DOMAIN,	/* opened by us to an external domain */
 };
 
 enum conn_state {

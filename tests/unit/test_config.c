@@ -175,7 +175,7 @@ static const struct {
 	{ DOMAIN("\"trusted_addresses\": [\"2001:db8::/129\"]"), ": /external_domains/0/trusted_addresses/0: found \"2001:db8::/129\", expected a prefix length of 0 to 128" },
 	{ DOMAIN("\"tls\": \"none\""), ": /external_domains/0/tls: there is no \"none\" under /tls" },
 	{ DOMAIN("\"host\": \"a b\""), ": /external_domains/0/host: found \"a b\"" },
-	{ DOMAIN("\"hosts\": []"), ": /external_domains/0/hosts: found an empty list" },
+	{ DOMAIN("\"hosts\": []"), ": /external_domains/0/hosts: found 0 hosts, expected 1 to 16" },
 	{ DOMAIN("\"hosts\": [ { \"host\": \"a.example\" } ], \"host\": \"b.example\""), ": /external_domains/0/hosts: expected either \"hosts\" or" },
 	{ DOMAIN("\"hosts\": [ { \"host\": \"a.example\" }, { \"host\": \"-\" } ]"), ": /external_domains/0/hosts/1/host: found \"-\"" },
 	{ DOMAIN("\"hosts\": [ { \"port\": 5061 } ]"), ": /external_domains/0/hosts/0/host: missing" },

@@ -30,6 +30,22 @@ enum tls_status {
 	TLS_FAILED, /* an alert may stand in the output buffer: send it, then close */
 };
 
+/* Who must stand at the other end of a connection that we open. */
+enum tls_expect_kind {
+	EXPECT_DOMAIN,	  /* an external domain's server */
+	EXPECT_CONTAINER, /* a container */
+};
+
+struct tls_expect {
+	enum tls_expect_kind kind;
+	/* EXPECT_DOMAIN: index of image_domain in the committed image, IMAGE_NONE once it is gone; the owner keeps it true. */
+	const uint32_t *domain;
+	/* ... and the canonical domain that was asked for (RFC 5922 4: what the certificate must name when no DN is configured). */
+	struct span name;
+	/* EXPECT_CONTAINER: its row in the committed image, NULL once it is gone; the owner keeps it true. */
+	const struct image_server *const *server;
+};
+
 /* Server side, for a connection that was accepted.  Everything to be sent is appended to *out.  NULL: no memory. */
 MUST_USE struct tls *tls_accept_new(struct tls_context *ctx, struct buf *out);
 void tls_free(struct tls *t); /* NULL is fine */

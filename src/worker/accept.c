@@ -199,13 +199,19 @@ void listeners_stop(struct worker *w)
 		disarm(w, i);
 }
 
-const struct listener *listeners_inside(const struct worker *w)
+const struct listener *listeners_first(const struct worker *w, enum image_side side, enum image_protocol protocol)
 {
 	const struct listener *best = NULL;
 
-	for (const struct listener *l = w->listeners->first; l; l = l->next)
-		if (l->row.side == SIDE_INTERNAL && l->index != IMAGE_NONE && (!best || l->index < best->index))
+	for (const struct listener *l = w->listeners->first; l; l = l->next) {
+		bool fits = l->row.protocol == protocol;
+
+		if (l->row.side != side || l->index == IMAGE_NONE)
+			continue;
+		if (!best || fits > (best->row.protocol == protocol) ||
+		    (fits == (best->row.protocol == protocol) && l->index < best->index))
 			best = l;
+	}
 	return best;
 }
 

@@ -45,7 +45,7 @@ void listeners_on_accept(struct worker *w, const struct ring_event *e);
 /* Begin again where accepting had to stop for want of descriptors; returns when to be called again. */
 uint64_t listeners_tick(struct worker *w);
 
-/* The listener whose address stands in what we send to containers; NULL: none is internal. */
-const struct listener *listeners_inside(const struct worker *w);
+/* The first listener of a side that speaks the protocol, else the first of that side; NULL: it has none. */
+const struct listener *listeners_first(const struct worker *w, enum image_side side, enum image_protocol protocol);
 
 #endif

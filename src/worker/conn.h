@@ -8,7 +8,8 @@
  * the kernel may still touch it (in_flight > 0).
  *
  * conn_io.c moves bytes (receive, hold, decrypt, encrypt, send), conn_close.c
- * begins and ends connections, conn.c orders the stages of a message, and knows nothing of sockets.
+ * begins and ends connections, conn_judge.c says who they are; conn.c orders the stages of a message, and
+ * knows nothing of sockets; inbound.c and outbound.c are those stages for the two directions.
  */
 #ifndef WORKER_CONN_H
 #define WORKER_CONN_H
@@ -78,7 +79,9 @@ struct conn {
 	bool paused;
 	bool message_timer;   /* the timer runs for the message that is arriving */
 	bool counted_handshake;
+	bool datagram;	      /* a UDP socket of ours: addr, port and local belong to the datagram in hand */
 	uint8_t addr[16];     /* peer, IPv4 mapped */
+	uint8_t local[16];    /* datagram: the address of ours that it came to */
 	uint16_t port;
 	char addr_text[46];
 	uint8_t addr_text_len;
@@ -190,14 +193,16 @@ void conn_on_timer(struct worker *w, struct conn *c);
  */
 size_t conn_messages(struct worker *w, struct conn *c, struct span in);
 
+/* A message that waited for a container is to be tried again. */
+void conn_retry(struct worker *w, struct conn *c, struct span message);
+
+/* conn_judge.c */
+
 /* The handshake is over, or there was none: judge, publish, log. */
 void conn_opened(struct worker *w, struct conn *c);
 
 /* Judge again by the image and time of now; false: the connection is being closed. */
 bool conn_judge_again(struct worker *w, struct conn *c);
-
-/* A message that waited for a container is to be tried again. */
-void conn_retry(struct worker *w, struct conn *c, struct span message);
 
 /* conn_list.c */
 void conn_list_add(struct worker *w, enum conn_list_id id, struct conn *c);

@@ -26,7 +26,7 @@ static void try_way_back(const struct way_back *wb, uint8_t place)
 
 	CHECK(way_back_read(&back_key, s, &got) == TOKEN_VALID);
 	CHECK(got.incarnation == wb->incarnation && got.slot == wb->slot && got.generation == wb->generation);
-	CHECK(got.domain == wb->domain && got.time == wb->time);
+	CHECK(got.domain == wb->domain && got.time == wb->time && got.kind == wb->kind && got.container == wb->container);
 	text[place % s.len] ^= (char)(1 << place / 32);
 	CHECK(way_back_read(&back_key, s, &got) != TOKEN_VALID);
 }
@@ -56,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memcpy(&in, data, MIN(size, sizeof(in)));
 	try_text(span_of(data, size));
-	try_way_back(&(struct way_back){ in.a, in.c, in.d, in.b, in.e }, in.place);
+	try_way_back(&(struct way_back){ in.direction, in.a, in.c, in.d, in.b, ~in.a, in.e }, in.place);
 	try_dialog(&(struct dialog_token){ in.direction, in.a, in.b, in.e }, span_of(data, size), in.place);
 	return 0;
 }

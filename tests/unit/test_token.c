@@ -10,7 +10,7 @@
 
 static const struct siphash_key back_key = { { 1, 2, 3 } };
 static const struct token_keys keys = { 2, { { 9, { { 4, 5, 6 } } }, { 7, { { 7, 8, 9 } } } } };
-static const struct way_back back = { UINT64_MAX - 5, 70000, 3, 0x1122334455667788, NOW };
+static const struct way_back back = { BACK_INSIDE, UINT64_MAX - 5, 70000, 3, 0x1122334455667788, 0x99aabbccddeeff00, NOW };
 static const struct dialog_token dialog = { DIALOG_FROM_OUTSIDE, 0xfedcba9876543210, 5, NOW };
 
 static struct span write_dialog(const struct token_keys *with, char text[static TOKEN_TEXT_MAX])
@@ -34,6 +34,8 @@ Test(token, way_back_is_read_as_written)
 
 	cr_assert_leq(s.len, TOKEN_TEXT_MAX);
 	cr_assert_eq(way_back_read(&back_key, guard_copy(s.p, s.len), &got), TOKEN_VALID);
+	cr_assert_eq(got.kind, back.kind);
+	cr_assert_eq(got.container, back.container);
 	cr_assert_eq(got.incarnation, back.incarnation);
 	cr_assert_eq(got.slot, back.slot);
 	cr_assert_eq(got.generation, back.generation);

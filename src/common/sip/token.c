@@ -7,7 +7,7 @@
  */
 #define PREFIX_LEN 4
 #define MAC_LEN 8
-#define BACK_FIELDS (8 + 4 + 4 + 8 + 4)
+#define BACK_FIELDS (1 + 8 + 4 + 4 + 8 + 8 + 4)
 #define DIALOG_FIELDS (1 + 1 + 8 + 8 + 4)
 #define BACK_LEN (BACK_FIELDS + MAC_LEN)
 #define DIALOG_LEN (DIALOG_FIELDS + MAC_LEN)
@@ -168,10 +168,12 @@ size_t way_back_write(const struct siphash_key *key, const struct way_back *wb, 
 {
 	uint8_t bytes[BACK_LEN], *p = bytes;
 
+	*p++ = wb->kind;
 	p = store64(p, wb->incarnation);
 	p = store32(p, wb->slot);
 	p = store32(p, wb->generation);
 	p = store64(p, wb->domain);
+	p = store64(p, wb->container);
 	p = store32(p, wb->time);
 	store64(p, back_mac(key, bytes));
 	return wrap(back_prefix, bytes, sizeof(bytes), out);
@@ -187,10 +189,12 @@ enum token_status way_back_read(const struct siphash_key *key, struct span text,
 		return st;
 	if (!mac_fits(bytes + BACK_FIELDS, back_mac(key, bytes)))
 		return TOKEN_FORGED;
+	out->kind = *p++;
 	out->incarnation = load64(&p);
 	out->slot = load32(&p);
 	out->generation = load32(&p);
 	out->domain = load64(&p);
+	out->container = load64(&p);
 	out->time = load32(&p);
 	return TOKEN_VALID;
 }

@@ -28,12 +28,20 @@ struct token_keys {
 	} key[TOKEN_KEYS_MAX];
 };
 
+/* Which way a request went, so that no answer of one side passes for the other's. */
+enum way_back_kind {
+	BACK_OUTSIDE = 1, /* it came from outside: only a container may answer */
+	BACK_INSIDE = 2,  /* it came from a container: only the domain that it went to may answer */
+};
+
 /* Where an answer goes back to. */
 struct way_back {
+	uint8_t kind;	      /* enum way_back_kind */
 	uint64_t incarnation; /* of the worker */
 	uint32_t slot;
 	uint32_t generation; /* of the slot */
-	uint64_t domain;     /* keyed id of the judged domain; 0: untrusted */
+	uint64_t domain;     /* keyed id of the domain outside; 0: untrusted */
+	uint64_t container;  /* keyed id of the container that asked (BACK_INSIDE); 0: none that is configured */
 	uint32_t time;	     /* seconds since 1970, low 32 bits: for latency, and to limit the age */
 };
 

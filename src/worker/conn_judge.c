@@ -1,0 +1,93 @@
+#include "worker/conn.h"
+
+#include "common/clock.h"
+#include "common/x509/facts.h"
+#include "common/x509/judge.h"
+#include "worker/accept.h"
+#include "worker/events.h"
+
+/* A connection is idle after this long without a byte. */
+#define KEPT_IDLE (30 * NSEC_PER_SEC)
+
+/*
+ * Index of the connection's TLS profile in the current image: what its
+ * listener has now, for a reload may have given it another.  A connection of
+ * a removed listener keeps its own, as long as there is one of that name.
+ */
+static uint32_t profile_of(const struct conn *c)
+{
+	const struct listener *l = c->listener;
+
+	return l->index != IMAGE_NONE ? l->row.tls : tls_context_profile(tls_get_context(c->tls));
+}
+
+static void judge(struct worker *w, struct conn *c)
+{
+	if (c->facts)
+		judge_facts(w->img, profile_of(c), c->facts, w->wall, &c->judgement);
+	else if (!c->tls)
+		judge_address(w->img, c->addr, w->wall, &c->judgement);
+	else
+		c->judgement = (struct peer_judgement){ .generation = w->img->h->generation,
+			.verdict = PEER_NO_CERTIFICATE, .valid_until = INT64_MAX };
+}
+
+/* Must a peer without trust go?  On a listener with `require` it must. */
+static bool must_be_trusted(const struct conn *c)
+{
+	return c->tls && c->listener->client_certificate == CLIENT_CERT_REQUIRE;
+}
+
+/* `expired_connections: keep_until_idle`: a certificate that ran out ends the connection only when nothing is under way. */
+static bool kept_until_idle(const struct worker *w, const struct conn *c)
+{
+	uint32_t tls = c->tls ? profile_of(c) : IMAGE_NONE;
+
+	return c->judgement.verdict == PEER_EXPIRED && tls != IMAGE_NONE &&
+	       w->img->tls[tls].expired_connections == EXPIRED_KEEP_UNTIL_IDLE &&
+	       (c->outstanding || c->last_active + KEPT_IDLE > w->now);
+}
+
+bool conn_judge_again(struct worker *w, struct conn *c)
+{
+	struct peer_judgement before = c->judgement;
+	bool was_trusted = before.domain_count > 0;
+
+	if (c->kind != CONN_EXTERNAL)
+		return true;
+	if (c->judgement.generation != w->img->h->generation || c->judgement.valid_until <= w->wall) {
+		judge(w, c);
+		if (was_trusted && before.generation == w->img->h->generation && kept_until_idle(w, c)) {
+			c->judgement = before;
+			c->judgement.valid_until = w->wall + 1; /* asked again every second */
+			return true;
+		}
+		events_judged(w, c, was_trusted);
+	}
+	/* Also when it was judged by this image: its handshake may have begun when the listener did not require it. */
+	if (c->judgement.domain_count || !must_be_trusted(c))
+		return true;
+	conn_close(w, c, "trust lost");
+	return false;
+}
+
+void conn_opened(struct worker *w, struct conn *c)
+{
+	c->state = CONN_OPEN;
+	if (c->kind == CONN_EXTERNAL) {
+		if (c->tls) {
+			struct peer_facts *facts = tls_facts(c->tls);
+
+			c->facts = facts ? peer_facts_get(facts) : NULL;
+			c->judgement = *tls_judgement(c->tls);
+			/* A reload may have come between certificate and end of the handshake. */
+			if (c->judgement.generation != w->img->h->generation)
+				judge(w, c);
+		} else {
+			judge(w, c);
+		}
+		timer_set(w->wheel, &c->timer, w->now + w->img->settings->idle_timeout * NSEC_PER_MSEC);
+	}
+	events_accepted(w, c);
+	(void)conn_judge_again(w, c); /* for a listener that has begun to require what this peer lacks */
+}

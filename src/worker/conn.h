@@ -31,6 +31,11 @@ struct upstreams;
 struct listeners;
 struct listener;
 struct control;
+struct dialing;
+struct link;
+struct link_member;
+struct links;
+struct names;
 
 enum conn_kind {
 	CONN_EXTERNAL,	/* accepted from outside */
@@ -87,6 +92,9 @@ struct conn {
 	uint8_t addr_text_len;
 	struct listener *listener; /* CONN_EXTERNAL, CONN_INTERNAL */
 	struct upstream *upstream; /* CONN_CONTAINER */
+	struct link *domain_link;   /* CONN_DOMAIN: what we opened it for */
+	struct link_member *members; /* the links that it serves: its own, or those that may use a peer's connection */
+	struct dialing *dialing;   /* being opened by us, until it is closed */
 	struct tls *tls;	   /* NULL: no TLS */
 	struct peer_facts *facts;
 	struct peer_judgement judgement;
@@ -99,6 +107,7 @@ struct conn {
 	struct buf flight;	/* what the kernel is sending */
 	struct timer timer;
 	uint64_t last_active;	/* ns */
+	uint64_t pong_due;	/* ns: our keep-alive must be answered until then; 0: none is under way */
 	uint64_t send_begun;	/* ns: of the send that is under way */
 	uint64_t turn;		/* the turn that `turn_bytes` belongs to */
 	size_t turn_bytes;
@@ -120,6 +129,8 @@ struct worker {
 	struct route_keys keys;
 	struct siphash_key way_back_key;
 	struct upstreams *upstreams;
+	struct links *links;
+	struct names *names;
 	struct listeners *listeners;
 	struct control *control;
 	struct counters *counters;
@@ -156,6 +167,8 @@ void conn_on_send(struct worker *w, struct conn *c, const struct ring_event *e);
 void conn_again(struct worker *w, struct conn *c);
 /* Receive buffers are back: arm again. */
 void conn_unpark(struct worker *w, struct conn *c);
+/* Go on with, or begin, the TLS handshake. */
+void conn_handshake(struct worker *w, struct conn *c);
 /* Stop reading, for back-pressure, until a container has taken what is queued, or is lost. */
 void conn_pause(struct worker *w, struct conn *c);
 void conn_resume_all(struct worker *w);

@@ -13,6 +13,8 @@
 #include "worker/conn.h"
 #include "worker/conn_table.h"
 #include "worker/control.h"
+#include "worker/dial.h"
+#include "worker/links.h"
 #include "worker/upstream.h"
 
 #define RING_ENTRIES 4096
@@ -54,7 +56,7 @@ static int start(struct worker *w, char why[static 256])
 		snprintf(why, 256, "%s", ring_why);
 		return -1;
 	}
-	if (control_new(w) != 0 || listeners_new(w) != 0 || upstreams_new(w) != 0) {
+	if (control_new(w) != 0 || listeners_new(w) != 0 || upstreams_new(w) != 0 || links_new(w) != 0) {
 		snprintf(why, 256, "out of memory");
 		return -1;
 	}
@@ -95,7 +97,7 @@ static void dispatch(struct worker *w, const struct ring_event *e)
 	else if (e->op == RING_SEND)
 		conn_on_send(w, c, e);
 	else
-		upstream_on_connect(w, c, e->res);
+		dial_on_connect(w, c, e->res);
 }
 
 /*
@@ -247,6 +249,7 @@ static uint64_t turn(struct worker *w)
 	sweep(w);
 	due = control_step(w) ? w->now : UINT64_MAX;
 	due = MIN(due, upstreams_tick(w));
+	due = MIN(due, links_tick(w));
 	due = MIN(due, listeners_tick(w));
 	run_list(w, LIST_PARKED, conn_unpark);
 	flush_all(w);

@@ -130,9 +130,9 @@ struct worker {
 	struct siphash_key way_back_key;
 	struct upstreams *upstreams;
 	struct links *links;
-	struct names *names;
 	struct listeners *listeners;
 	struct control *control;
+	struct names *names; /* host names of domains */
 	struct counters *counters;
 	struct conn_list lists[LIST_COUNT];
 	uint64_t now;	  /* CLOCK_MONOTONIC, ns, taken once per turn */

@@ -96,6 +96,10 @@ static bool try_target(struct worker *w, struct link *l)
 
 	memcpy(to.addr, l->answer.target[l->target].addr, 16);
 	l->target++;
+	if (d->protocol == PROTO_TLS && d->tls == IMAGE_NONE) {
+		why(l, REFUSAL_DOMAIN_DOWN, "no TLS profile to connect with");
+		return false;
+	}
 	l->dialing = dial(w, CONN_DOMAIN, &to, &reason);
 	if (!l->dialing) {
 		why(l, REFUSAL_DOMAIN_DOWN, reason);

@@ -192,7 +192,7 @@ void links_judge(struct worker *w, struct conn *c)
 		judge_server(w->img, tls_context_profile(tls_get_context(c->tls)), c->facts, l->domain, link_name(w, l), w->wall,
 		    &c->judgement);
 	else
-		judge_address(w->img, c->addr, false, w->wall, &c->judgement);
+		judge_address(w->img, c->addr, false, &c->judgement);
 }
 
 bool links_speaks_for(const struct worker *w, const struct conn *c, uint64_t id)

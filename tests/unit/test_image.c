@@ -31,6 +31,9 @@ static uint32_t put_domain(struct image_builder *b, const char *name, const char
 		.name = image_put_text(b, span_str(name + (wild ? 2 : 0))),
 		.flags = DOMAIN_ENABLED | (wild ? DOMAIN_WILDCARD : 0) | (dn ? DOMAIN_HAS_DN : 0),
 		.order = image_domain_count(b),
+		.tls = IMAGE_NONE,
+		.limits = IMAGE_NONE,
+		.auth = IMAGE_NONE,
 		.trusted_addresses = image_put_array(b, &(struct image_cidr){ .bits = 104 }, 1, sizeof(struct image_cidr)),
 		.trust = image_put_array(b, &(struct image_spki){ .sha256 = { 1 } }, 1, sizeof(struct image_spki)),
 	};
@@ -226,6 +229,71 @@ Test(image, cidr)
 	image_free(img);
 }
 
+/* Each prefix length is asked; the order is the configuration's, nobody counts twice. */
+Test(image, find_address)
+{
+	static const struct {
+		struct image_cidr prefix;
+		uint32_t domain;
+	} rows[] = {
+		{ { { [10] = 0xff, [11] = 0xff, 10, 0, 0, 99 }, 96 + 8 }, 3 }, /* its host bits are not zero */
+		{ { { [10] = 0xff, [11] = 0xff, 10, 1, 0, 0 }, 96 + 16 }, 1 },
+		{ { { [10] = 0xff, [11] = 0xff, 10, 1, 2, 3 }, 128 }, 3 },
+		{ { { [10] = 0xff, [11] = 0xff, 10, 1, 2, 3 }, 128 }, 0 },
+		{ { { 0 }, 0 }, 2 },
+	};
+	const uint8_t near[16] = { [10] = 0xff, [11] = 0xff, 10, 1, 2, 3 }, far[16] = { 0x20, 1 };
+	struct image_builder *b = image_builder_new(1);
+	struct image *img;
+	uint32_t got[4];
+	int fd;
+
+	put_rows(b);
+	for (size_t i = 0; i < 4; i++)
+		cr_assert_eq(image_claim_name(b, put_domain(b, domains[i].name, NULL)), IMAGE_NONE);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		image_add_address(b, rows[i].prefix, rows[i].domain);
+	fd = image_builder_finish(b);
+	img = image_attach(fd);
+	close(fd);
+	image_builder_free(b);
+	cr_assert_not_null(img);
+	cr_assert_eq(image_find_address(img, near, 0, got, 4), 4);
+	cr_assert(got[0] == 0 && got[1] == 1 && got[2] == 2 && got[3] == 3);
+	cr_assert_eq(image_find_address(img, near, 0, got, 2), 2);
+	cr_assert(got[0] == 0 && got[1] == 1, "the first ones");
+	cr_assert_eq(image_find_address(img, near, DOMAIN_WILDCARD, got, 4), 3);
+	cr_assert_eq(image_find_address(img, far, 0, got, 4), 1);
+	cr_assert_eq(got[0], 2);
+	image_free(img);
+}
+
+Test(image, find_id)
+{
+	struct route_keys keys = { .tokens = { .count = 2, .key = { { 1, { { 1 } } }, { 2, { { 2 } } } } }, .branch = { { 3 } } };
+	struct image_builder *b = image_builder_new(1);
+	struct image *img;
+	int fd;
+
+	put_rows(b);
+	for (size_t i = 0; i < ARRAY_LEN(domains); i++)
+		cr_assert_eq(image_claim_name(b, put_domain(b, domains[i].name, NULL)), IMAGE_NONE);
+	image_builder_ids(b, &keys);
+	fd = image_builder_finish(b);
+	img = image_attach(fd);
+	close(fd);
+	image_builder_free(b);
+	cr_assert_not_null(img);
+	for (uint32_t i = 0; i < ARRAY_LEN(domains); i++) {
+		for (uint32_t k = 0; k < 2; k++)
+			cr_assert_eq(image_find_id(img, k, route_domain_id(img, &keys, k, i)), i, "%s, key %u", domains[i].name, k);
+		cr_assert_eq(image_find_id(img, 1, route_domain_id(img, &keys, 0, i)), IMAGE_NONE, "made with another key");
+		cr_assert_eq(image_find_id(img, IMAGE_ID_BACK, route_back_id(img, &keys, i)), i);
+	}
+	cr_assert_eq(image_find_id(img, 0, 12345), IMAGE_NONE);
+	image_free(img);
+}
+
 Test(image, nearest_dn)
 {
 	struct image *img = built();
@@ -374,6 +442,11 @@ static const struct {
 	{ "an identity's source", OF_IDENTITIES, offsetof(struct image_identity, source), 1, 9 },
 	{ "a domain's name", OF_DOMAINS, offsetof(struct image_domain, name.off), 8, UINT64_MAX },
 	{ "a domain's identity", OF_DOMAINS, offsetof(struct image_domain, identity), 4, 1 },
+	{ "a table of ids of no power of two", OF_HEADER, IN_HEADER(ids.count), 8, 3 },
+	{ "an empty table of addresses", OF_HEADER, IN_HEADER(addresses.count), 8, 0 },
+	{ "a domain's hosts", OF_DOMAINS, offsetof(struct image_domain, hosts.off), 8, UINT64_MAX - 7 },
+	{ "a domain's profile", OF_DOMAINS, offsetof(struct image_domain, tls), 4, 5 },
+	{ "a domain's limits", OF_DOMAINS, offsetof(struct image_domain, limits), 4, 5 },
 	{ "a domain's addresses", OF_DOMAINS, offsetof(struct image_domain, trusted_addresses.off), 8, 3 },
 };
 

@@ -31,6 +31,7 @@ struct upstreams;
 struct listeners;
 struct listener;
 struct control;
+struct names;
 
 enum conn_kind {
 	CONN_EXTERNAL,	/* accepted from outside */
@@ -122,6 +123,7 @@ struct worker {
 	struct upstreams *upstreams;
 	struct listeners *listeners;
 	struct control *control;
+	struct names *names; /* host names of domains */
 	struct counters *counters;
 	struct conn_list lists[LIST_COUNT];
 	uint64_t now;	  /* CLOCK_MONOTONIC, ns, taken once per turn */

@@ -231,7 +231,7 @@ static struct peer_judgement judge(const struct want *want, uint32_t tls, enum j
 		MUST(X509_STORE_add_cert(store, made[want->trust[i]].cert));
 	judge_store(store);
 	MUST(X509_STORE_CTX_init(ctx, store, made[leaf].cert, sent));
-	judge_chain(&w->img, tls, role, ctx, NOW + later, facts, &j);
+	judge_chain(&w->img, tls, &(struct judge_want){ .role = role }, ctx, NOW + later, facts, &j);
 	*error = X509_STORE_CTX_get_error(ctx);
 	X509_STORE_CTX_free(ctx);
 	X509_STORE_free(store);

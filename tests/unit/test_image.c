@@ -10,75 +10,10 @@
 #include "common/shm.h"
 #include "common/sip/uri.h"
 #include "master/image_build.h"
+#include "support/image_rows.h"
 #include "support/leaks.h"
 
 TestSuite(image, .fini = leaks_check);
-
-static struct dn dn_of(const char *text)
-{
-	struct dn dn;
-
-	cr_assert_eq(dn_from_text(span_str(text), &dn, NULL), DN_OK, "%s", text);
-	return dn;
-}
-
-/* ---- an image of every kind of row ---- */
-
-static uint32_t put_domain(struct image_builder *b, const char *name, const char *dn)
-{
-	bool wild = name[0] == '*';
-	struct image_domain row = {
-		.name = image_put_text(b, span_str(name + (wild ? 2 : 0))),
-		.flags = DOMAIN_ENABLED | (wild ? DOMAIN_WILDCARD : 0) | (dn ? DOMAIN_HAS_DN : 0),
-		.order = image_domain_count(b),
-		.tls = IMAGE_NONE,
-		.limits = IMAGE_NONE,
-		.auth = IMAGE_NONE,
-		.trusted_addresses = image_put_array(b, &(struct image_cidr){ .bits = 104 }, 1, sizeof(struct image_cidr)),
-		.trust = image_put_array(b, &(struct image_spki){ .sha256 = { 1 } }, 1, sizeof(struct image_spki)),
-	};
-	uint32_t index = image_add_domain(b, &row);
-
-	if (dn) {
-		struct dn canonical = dn_of(dn);
-
-		image_add_dn(b, &canonical, index);
-	}
-	return index;
-}
-
-static void put_rows(struct image_builder *b)
-{
-	const struct image_str text = image_put_text(b, SPAN("text"));
-	const struct image_section texts = image_put_array(b, &text, 1, sizeof(text));
-	const struct image_serial serial = { .len = 2, .bytes = { 1, 2 } };
-	const struct image_crl crl = { .revoked = image_put_array(b, &serial, 1, sizeof(serial)) };
-	const struct image_server server = { .host = text, .id = text, .port = 5060 };
-
-	(void)image_add_listener(b, &(struct image_listener){ .host = text, .tls = 0 });
-	(void)image_add_listener(b, &(struct image_listener){ .host = text, .side = SIDE_INTERNAL, .tls = IMAGE_NONE });
-	(void)image_add_tls(b, &(struct image_tls){ .name = text, .crls = image_put_array(b, &crl, 1, sizeof(crl)) });
-	(void)image_add_cluster(b, &(struct image_cluster){ .name = text, .servers = image_put_array(b, &server, 1, sizeof(server)) });
-	(void)image_add_identity(b, &(struct image_identity){ .header = text, .vouches = texts, .keep = texts, .numbers = texts });
-	image_builder_header(b)->default_cluster = 0;
-	image_add_strip(b, SPAN("remote-party-id"));
-	image_add_strip(b, SPAN("p-asserted-identity"));
-	image_add_strip(b, SPAN("remote-party-id"));
-	image_add_host(b, SPAN("core.example"), HOST_LOCAL_DOMAIN);
-	image_add_host(b, SPAN("192.0.2.1"), HOST_OURS);
-	image_add_host(b, SPAN("192.0.2.1"), HOST_CONTAINER);
-}
-
-static const struct {
-	const char *name, *dn;
-} domains[] = {
-	{ "partner.example", "CN=sip.partner.example,O=Partner,C=DE" },
-	{ "*.partner.example", "CN=sip.partner.example,O=Partner,C=DE" },
-	{ "*.deep.partner.example", NULL },
-	{ "*.example", "CN=other" },
-	{ "other.example", "CN=other,O=x" },
-	{ "198.51.100.7", NULL },
-};
 
 static int build(void)
 {
@@ -226,71 +161,6 @@ Test(image, cidr)
 		cr_assert_eq(image_cidr_has(img, s, rows[i].addr), rows[i].want, "row %zu", i);
 		cr_assert_not(image_cidr_has(img, none, rows[i].addr), "row %zu: no prefixes", i);
 	}
-	image_free(img);
-}
-
-/* Each prefix length is asked; the order is the configuration's, nobody counts twice. */
-Test(image, find_address)
-{
-	static const struct {
-		struct image_cidr prefix;
-		uint32_t domain;
-	} rows[] = {
-		{ { { [10] = 0xff, [11] = 0xff, 10, 0, 0, 99 }, 96 + 8 }, 3 }, /* its host bits are not zero */
-		{ { { [10] = 0xff, [11] = 0xff, 10, 1, 0, 0 }, 96 + 16 }, 1 },
-		{ { { [10] = 0xff, [11] = 0xff, 10, 1, 2, 3 }, 128 }, 3 },
-		{ { { [10] = 0xff, [11] = 0xff, 10, 1, 2, 3 }, 128 }, 0 },
-		{ { { 0 }, 0 }, 2 },
-	};
-	const uint8_t near[16] = { [10] = 0xff, [11] = 0xff, 10, 1, 2, 3 }, far[16] = { 0x20, 1 };
-	struct image_builder *b = image_builder_new(1);
-	struct image *img;
-	uint32_t got[4];
-	int fd;
-
-	put_rows(b);
-	for (size_t i = 0; i < 4; i++)
-		cr_assert_eq(image_claim_name(b, put_domain(b, domains[i].name, NULL)), IMAGE_NONE);
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		image_add_address(b, rows[i].prefix, rows[i].domain);
-	fd = image_builder_finish(b);
-	img = image_attach(fd);
-	close(fd);
-	image_builder_free(b);
-	cr_assert_not_null(img);
-	cr_assert_eq(image_find_address(img, near, 0, got, 4), 4);
-	cr_assert(got[0] == 0 && got[1] == 1 && got[2] == 2 && got[3] == 3);
-	cr_assert_eq(image_find_address(img, near, 0, got, 2), 2);
-	cr_assert(got[0] == 0 && got[1] == 1, "the first ones");
-	cr_assert_eq(image_find_address(img, near, DOMAIN_WILDCARD, got, 4), 3);
-	cr_assert_eq(image_find_address(img, far, 0, got, 4), 1);
-	cr_assert_eq(got[0], 2);
-	image_free(img);
-}
-
-Test(image, find_id)
-{
-	struct route_keys keys = { .tokens = { .count = 2, .key = { { 1, { { 1 } } }, { 2, { { 2 } } } } }, .branch = { { 3 } } };
-	struct image_builder *b = image_builder_new(1);
-	struct image *img;
-	int fd;
-
-	put_rows(b);
-	for (size_t i = 0; i < ARRAY_LEN(domains); i++)
-		cr_assert_eq(image_claim_name(b, put_domain(b, domains[i].name, NULL)), IMAGE_NONE);
-	image_builder_ids(b, &keys);
-	fd = image_builder_finish(b);
-	img = image_attach(fd);
-	close(fd);
-	image_builder_free(b);
-	cr_assert_not_null(img);
-	for (uint32_t i = 0; i < ARRAY_LEN(domains); i++) {
-		for (uint32_t k = 0; k < 2; k++)
-			cr_assert_eq(image_find_id(img, k, route_domain_id(img, &keys, k, i)), i, "%s, key %u", domains[i].name, k);
-		cr_assert_eq(image_find_id(img, 1, route_domain_id(img, &keys, 0, i)), IMAGE_NONE, "made with another key");
-		cr_assert_eq(image_find_id(img, IMAGE_ID_BACK, route_back_id(img, &keys, i)), i);
-	}
-	cr_assert_eq(image_find_id(img, 0, 12345), IMAGE_NONE);
 	image_free(img);
 }
 

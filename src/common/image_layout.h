@@ -226,6 +226,43 @@ struct image_host {
 	uint32_t pad;
 };
 
+/* What a condition of a routing rule asks. */
+enum image_rule_field {
+	RULE_METHOD,	  /* exact; of an ACK or CANCEL the INVITE's */
+	RULE_TO,	  /* patterns, see policy/pattern */
+	RULE_FROM,
+	RULE_REQUEST_URI,
+	RULE_SOURCE,	  /* struct image_place */
+	RULE_DESTINATION, /* struct image_place */
+	RULE_HEADER,	  /* patterns in lower case */
+	RULE_DOMAIN,	  /* entries' names; ".suffix": the wildcard entry and all entries below; "": untrusted */
+	RULE_DN,	  /* canonical DNs */
+	RULE_FIELD_COUNT
+};
+
+/* Addresses, and with a port one place there. */
+struct image_place {
+	struct image_cidr net;
+	uint32_t port; /* 0: any */
+};
+
+/* One condition of a rule: one of its values must fit. */
+struct image_condition {
+	uint8_t field;	     /* enum image_rule_field */
+	char compact;	     /* RULE_HEADER: compact form of the name, lower case; 0: none */
+	uint8_t pad[6];
+	struct image_str name; /* RULE_HEADER: lower case */
+	struct image_section values; /* struct image_str, but where the field says otherwise */
+};
+
+struct image_rule {
+	struct image_section conditions; /* struct image_condition, all of which must hold; count 0: it always fits */
+	uint32_t cluster; /* IMAGE_NONE: refuse with `status` */
+	uint32_t status;
+	uint32_t order;	  /* position under /routing_rules */
+	uint32_t pad;
+};
+
 /* Settings that only a restart can change; the master compares them. */
 struct image_process {
 	uint32_t workers; /* already resolved from "auto" */

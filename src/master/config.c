@@ -67,24 +67,6 @@ static void read_local_domains(struct config *c, const struct config_node *root)
 	}
 }
 
-static void read_rules(const struct config_node *root)
-{
-	struct config_node list = config_get(root, "routing_rules", TYPE_ARRAY), clusters = config_get(root, "clusters", TYPE_OBJECT);
-
-	for (size_t i = 0; i < json_array_size(list.value); i++) {
-		struct config_node n = config_at(&list, i), cluster = config_get(&n, "cluster", TYPE_STRING);
-
-		if (!json_is_object(n.value))
-			continue;
-		if (config_has(&n, "cluster") == config_has(&n, "reject"))
-			config_bad(&n, "expected either \"cluster\" or \"reject\"");
-		if (cluster.value && !config_has(&clusters, json_string_value(cluster.value)))
-			config_bad(&cluster, "there is no \"%s\" under /clusters", json_string_value(cluster.value));
-		if (config_flag(&n, "enabled", true))
-			config_bad(&n, "routing rules are not supported by this version; set \"enabled\": false or leave it out");
-	}
-}
-
 /* A secret of any length becomes a key by its digest; its file is of no use to who reads the digest. */
 static void read_secret(struct config *c, const struct config_node *n)
 {
@@ -145,9 +127,9 @@ static void read_sections(struct config *c, const struct config_node *root)
 	config_read_clusters(c, root);
 	read_local_domains(c, root);
 	config_read_identity(c, root);
-	read_rules(root);
 	read_secrets(c, root);
 	config_read_domains(c, root);
+	config_read_rules(c, root); /* the names that it may not ask for stand in domains too */
 }
 
 void config_read(struct config *c, const char *path)

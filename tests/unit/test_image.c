@@ -7,6 +7,7 @@
 
 #include "common/dn.h"
 #include "common/image.h"
+#include "common/policy/rules.h"
 #include "common/shm.h"
 #include "common/sip/uri.h"
 #include "master/image_build.h"
@@ -44,6 +45,23 @@ static uint32_t put_domain(struct image_builder *b, const char *name, const char
 	return index;
 }
 
+/* A rule with a condition of each kind. */
+static void put_rule(struct image_builder *b, struct image_section texts)
+{
+	const struct image_place place = { .net.bits = 96, .port = 5060 };
+	const struct image_section places = image_put_array(b, &place, 1, sizeof(place));
+	struct image_condition c[RULE_FIELD_COUNT];
+
+	for (uint8_t i = 0; i < RULE_FIELD_COUNT; i++)
+		c[i] = (struct image_condition){
+			.field = i,
+			.name = image_put_text(b, SPAN("x-name")),
+			.values = i == RULE_SOURCE || i == RULE_DESTINATION ? places : texts,
+		};
+	(void)image_add_rule(b, &(struct image_rule){ .conditions = image_put_array(b, c, ARRAY_LEN(c), sizeof(c[0])) });
+	(void)image_add_rule(b, &(struct image_rule){ .cluster = IMAGE_NONE, .status = 403 });
+}
+
 static void put_rows(struct image_builder *b)
 {
 	const struct image_str text = image_put_text(b, SPAN("text"));
@@ -57,6 +75,7 @@ static void put_rows(struct image_builder *b)
 	(void)image_add_tls(b, &(struct image_tls){ .name = text, .crls = image_put_array(b, &crl, 1, sizeof(crl)) });
 	(void)image_add_cluster(b, &(struct image_cluster){ .name = text, .servers = image_put_array(b, &server, 1, sizeof(server)) });
 	(void)image_add_identity(b, &(struct image_identity){ .header = text, .vouches = texts, .keep = texts, .numbers = texts });
+	put_rule(b, texts);
 	image_builder_header(b)->default_cluster = 0;
 	image_add_strip(b, SPAN("remote-party-id"));
 	image_add_strip(b, SPAN("p-asserted-identity"));
@@ -336,7 +355,7 @@ Test(image, truncated)
 /* Offsets in a section's rows. */
 #define IN_HEADER(field) offsetof(struct image_header, field)
 
-enum base { OF_HEADER, OF_LISTENERS, OF_TLS, OF_CLUSTERS, OF_IDENTITIES, OF_DOMAINS };
+enum base { OF_HEADER, OF_LISTENERS, OF_TLS, OF_CLUSTERS, OF_IDENTITIES, OF_DOMAINS, OF_RULES };
 
 static const struct {
 	const char *why;
@@ -374,6 +393,9 @@ static const struct {
 	{ "an identity's source", OF_IDENTITIES, offsetof(struct image_identity, source), 1, 9 },
 	{ "a domain's name", OF_DOMAINS, offsetof(struct image_domain, name.off), 8, UINT64_MAX },
 	{ "a domain's identity", OF_DOMAINS, offsetof(struct image_domain, identity), 4, 1 },
+	{ "a rule's conditions", OF_RULES, offsetof(struct image_rule, conditions.off), 8, UINT64_MAX - 7 },
+	{ "a rule's cluster", OF_RULES, offsetof(struct image_rule, cluster), 4, 1 },
+	{ "a rule that refuses without a status", OF_RULES, offsetof(struct image_rule, cluster), 4, IMAGE_NONE },
 	{ "a domain's addresses", OF_DOMAINS, offsetof(struct image_domain, trusted_addresses.off), 8, 3 },
 };
 
@@ -382,7 +404,7 @@ Test(image, wrong)
 	size_t len;
 	uint8_t *p = copy_of(build(), &len);
 	const struct image_header *h = (const struct image_header *)(void *)p;
-	const uint64_t base[] = { 0, h->listeners.off, h->tls.off, h->clusters.off, h->identities.off, h->domains.off };
+	const uint64_t base[] = { 0, h->listeners.off, h->tls.off, h->clusters.off, h->identities.off, h->domains.off, h->rules.off };
 
 	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
 		uint8_t saved[8], *at = p + base[wrong[i].base] + wrong[i].at;
@@ -418,6 +440,23 @@ Test(image, full_tables)
 	free(p);
 }
 
+/* Whatever a condition has become, asking it does no harm. */
+static void ask_rules(const struct image *img)
+{
+	static const uint8_t addr[16];
+	static struct msg_header header = { .name = { "X-Name", 6 }, .value = { "value", 5 } };
+	struct sip_msg msg = { .header = &header, .header_count = 1, .method = SPAN("text") };
+	struct rules_ask ask = { .msg = &msg, .source = addr, .local = addr, .local_port = 5060 };
+	struct rules_choice got;
+
+	cr_assert(uri_parse(SPAN("sip:a@b.example"), &msg.to.uri));
+	msg.from = msg.to;
+	msg.request_uri = msg.to.uri;
+	ask.domain = img->h->domains.count ? 0 : IMAGE_NONE;
+	rules_choose(img, &ask, &got);
+	cr_assert(got.cluster < img->h->clusters.count || (got.reject >= 400 && got.reject <= 699));
+}
+
 static void look_around(const struct image *img)
 {
 	struct dn dn = dn_of("CN=other,O=x");
@@ -430,6 +469,7 @@ static void look_around(const struct image *img)
 			(void)image_cidr_has(img, img->domain[domain].trusted_addresses, addr);
 		(void)image_host_is_local(img, span_str(hosts[i].host));
 	}
+	ask_rules(img);
 	(void)image_find_dn(img, dn.bytes, dn.len);
 	(void)image_nearest_dn(img, dn.bytes, dn.len);
 	for (size_t i = 0; i < img->strip.count; i++)

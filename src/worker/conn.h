@@ -81,7 +81,7 @@ struct conn {
 	bool counted_handshake;
 	bool datagram;	      /* a UDP socket of ours: addr, port and local belong to the datagram in hand */
 	uint8_t addr[16];     /* peer, IPv4 mapped */
-	uint8_t local[16];    /* datagram: the address of ours that it came to */
+	uint8_t local[16];    /* the address of ours that it came to: of an accepted connection, or the datagram */
 	uint16_t port;
 	char addr_text[46];
 	uint8_t addr_text_len;

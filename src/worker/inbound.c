@@ -3,6 +3,7 @@
 #include "common/policy/identity.h"
 #include "common/policy/inspect.h"
 #include "common/policy/rewrite.h"
+#include "common/policy/rules.h"
 #include "worker/answer.h"
 #include "worker/conn_table.h"
 #include "worker/events.h"
@@ -102,9 +103,29 @@ static enum refusal examine(struct worker *w, struct conn *c, const struct sip_m
 	return REFUSAL_NONE;
 }
 
+/* What belongs to a dialog stays where it is; for all else the rules say which cluster, or none. */
+static struct rules_choice choose_cluster(const struct worker *w, const struct conn *c, const struct sip_msg *msg,
+    const struct passage *p)
+{
+	struct rules_choice out = { .cluster = w->img->h->default_cluster, .rule = IMAGE_NONE };
+	struct rules_ask ask = {
+		.msg = msg,
+		.source = c->addr,
+		.local = c->local,
+		.local_port = c->listener->port,
+		.domain = p->identity.domain,
+		.dn = c->facts ? span_of(c->facts->dn, c->facts->dn_len) : SPAN_NONE,
+	};
+
+	if (!p->plan.has_token)
+		rules_choose(w->img, &ask, &out);
+	return out;
+}
+
 void inbound_request(struct worker *w, struct conn *c, const struct sip_msg *msg, struct span raw)
 {
 	struct passage p = { 0 };
+	struct rules_choice rule = { .reject = 0 };
 	char extra[1024];
 	size_t extra_len = 0;
 	enum refusal r = inspect_request(w->img, &c->listener->row, msg, extra, sizeof(extra), &extra_len);
@@ -116,8 +137,10 @@ void inbound_request(struct worker *w, struct conn *c, const struct sip_msg *msg
 	if (r == REFUSAL_NONE)
 		r = examine(w, c, msg, &p);
 	if (r == REFUSAL_NONE) {
-		struct upstream_ask ask = { &p.plan, msg->call_id, span_of(p.branch, ROUTE_BRANCH_LEN), msg->method_id };
+		struct upstream_ask ask = { &p.plan, msg->call_id, span_of(p.branch, ROUTE_BRANCH_LEN), msg->method_id, IMAGE_NONE };
 
+		rule = choose_cluster(w, c, msg, &p);
+		ask.cluster = rule.cluster;
 		switch (upstream_pick(w, &ask, &p.to, &p.server)) {
 		case UPSTREAM_READY:
 			forward(w, c, msg, &p);
@@ -131,11 +154,14 @@ void inbound_request(struct worker *w, struct conn *c, const struct sip_msg *msg
 			r = REFUSAL_QUEUE_FULL;
 			break;
 		case UPSTREAM_NONE:
-			r = REFUSAL_NO_CONTAINER;
+			r = rule.cluster == IMAGE_NONE ? REFUSAL_RULE : REFUSAL_NO_CONTAINER;
 			break;
 		}
 	}
-	answer_refusal(w, c, msg, r, span_of(extra, extra_len));
+	if (r == REFUSAL_RULE)
+		answer_refusal_as(w, c, msg, r, rule.reject, SPAN_NONE);
+	else
+		answer_refusal(w, c, msg, r, span_of(extra, extra_len));
 }
 
 /* ---- from a container back outside ---- */

@@ -38,6 +38,13 @@ struct upstream {
 	struct upstream *next;
 };
 
+/* A server of a cluster, and the container that it is: one may stand in several, each with a weight for it. */
+struct member {
+	uint32_t cluster;
+	const struct image_server *server;
+	struct upstream *u;
+};
+
 /* A message that waits for a container to be connected. */
 struct parked {
 	struct parked *next;
@@ -49,6 +56,8 @@ struct parked {
 
 struct upstreams {
 	struct upstream *first;
+	struct member *member; /* of the current image */
+	size_t member_count;
 	struct parked *parked, **parked_end;
 	size_t parked_bytes;
 	bool retry_due; /* something has changed for those that wait */
@@ -100,24 +109,45 @@ bool upstream_is_address(const struct image *img, const uint8_t addr[16])
 	return false;
 }
 
+/* Room for all servers of the image; without it none is used until the next reload. */
+static bool make_members(struct upstreams *us, const struct image *img)
+{
+	size_t count = 0;
+
+	for (uint64_t i = 0; i < img->h->clusters.count; i++)
+		count += img->cluster[i].servers.count;
+	free(us->member);
+	us->member_count = 0;
+	us->member = calloc(count ? count : 1, sizeof(*us->member));
+	return us->member != NULL;
+}
+
+static void take_server(struct worker *w, uint32_t cluster, const struct image_server *server)
+{
+	struct upstreams *us = w->upstreams;
+	struct span id = image_text(w->img, server->id);
+	struct upstream *u = find(us, id);
+
+	if (!u && !(u = add(w, id)))
+		return; /* no memory: the container stays unused until the next reload */
+	us->member[us->member_count++] = (struct member){ cluster, server, u };
+	u->server = server;
+	u->retire_at = 0;
+	memcpy(u->addr, server->addr, 16);
+	u->port = server->port;
+}
+
 void upstreams_reload(struct worker *w)
 {
+	bool room = make_members(w->upstreams, w->img);
+
 	for (struct upstream *u = w->upstreams->first; u; u = u->next)
 		u->server = NULL;
-	for (uint64_t i = 0; i < w->img->h->clusters.count; i++) {
+	for (uint32_t i = 0; room && i < w->img->h->clusters.count; i++) {
 		const struct image_server *s = image_at(w->img, w->img->cluster[i].servers);
 
-		for (uint64_t j = 0; j < w->img->cluster[i].servers.count; j++) {
-			struct span id = image_text(w->img, s[j].id);
-			struct upstream *u = find(w->upstreams, id);
-
-			if (!u && !(u = add(w, id)))
-				continue; /* no memory: the container stays unused until the next reload */
-			u->server = &s[j];
-			u->retire_at = 0;
-			memcpy(u->addr, s[j].addr, 16);
-			u->port = s[j].port;
-		}
+		for (uint64_t j = 0; j < w->img->cluster[i].servers.count; j++)
+			take_server(w, i, &s[j]);
 	}
 	for (struct upstream *u = w->upstreams->first; u; u = u->next)
 		if (!u->server && !u->retire_at)
@@ -341,37 +371,35 @@ static struct upstream *by_token(struct worker *w, const struct route_plan *plan
 	return NULL;
 }
 
-/* The highest rank among the servers of the default cluster that are in `state`. */
-static struct upstream *by_rank(struct worker *w, struct span call_id, enum upstream_state state)
+/* The highest rank among the servers of the cluster that are in `state`. */
+static struct upstream *by_rank(struct worker *w, uint32_t cluster, struct span call_id, enum upstream_state state)
 {
-	const struct image_cluster *cluster = &w->img->cluster[w->img->h->default_cluster];
-	const struct image_server *server = image_at(w->img, cluster->servers);
-	struct upstream *best = NULL;
+	const struct upstreams *us = w->upstreams;
+	const struct member *best = NULL;
 	double best_rank = 0;
 
-	for (struct upstream *u = w->upstreams->first; u; u = u->next) {
+	for (const struct member *m = us->member; m < us->member + us->member_count; m++) {
 		double rank;
 
-		if (u->state != state || !u->server || u->server < server || u->server >= server + cluster->servers.count ||
-		    u->server->weight == 0)
+		if (m->cluster != cluster || m->u->state != state || m->server->weight == 0)
 			continue;
 		if (!best) { /* a rank matters only to the second one */
-			best = u;
+			best = m;
 			continue;
 		}
 		if (best_rank == 0)
 			best_rank = route_rank(w->img, &w->keys, best->server, call_id);
-		rank = route_rank(w->img, &w->keys, u->server, call_id);
+		rank = route_rank(w->img, &w->keys, m->server, call_id);
 		if (rank > best_rank) {
-			best = u;
+			best = m;
 			best_rank = rank;
 		}
 	}
-	return best;
+	return best ? best->u : NULL;
 }
 
 /* None is up: is one being connected, or due to be tried at once? */
-static enum upstream_pick wait_or_none(struct worker *w, struct span call_id)
+static enum upstream_pick wait_or_none(struct worker *w, uint32_t cluster, struct span call_id)
 {
 	struct upstreams *us = w->upstreams;
 	struct upstream *u;
@@ -379,9 +407,9 @@ static enum upstream_pick wait_or_none(struct worker *w, struct span call_id)
 	/* A container that never answers our connect must not keep a request for ever. */
 	if (us->retrying && us->since + w->img->settings->connect_timeout * NSEC_PER_MSEC <= w->now)
 		return UPSTREAM_NONE;
-	if (by_rank(w, call_id, UPSTREAM_CONNECTING))
+	if (by_rank(w, cluster, call_id, UPSTREAM_CONNECTING))
 		return UPSTREAM_WAIT;
-	u = by_rank(w, call_id, UPSTREAM_DOWN);
+	u = by_rank(w, cluster, call_id, UPSTREAM_DOWN);
 	if (!u || u->last_try + HURRY > w->now)
 		return UPSTREAM_NONE;
 	u->next_try = w->now;
@@ -405,10 +433,12 @@ enum upstream_pick upstream_pick(struct worker *w, const struct upstream_ask *as
 		if (followed && followed->state == UPSTREAM_UP)
 			u = followed;
 	}
+	if (!u && ask->cluster == IMAGE_NONE)
+		return UPSTREAM_NONE;
 	if (!u)
-		u = by_rank(w, ask->call_id, UPSTREAM_UP);
+		u = by_rank(w, ask->cluster, ask->call_id, UPSTREAM_UP);
 	if (!u)
-		return wait_or_none(w, ask->call_id);
+		return wait_or_none(w, ask->cluster, ask->call_id);
 	if (conn_queued(u->conn) > w->img->settings->queue_bytes)
 		return UPSTREAM_FULL;
 	if (ask->method == METHOD_INVITE)

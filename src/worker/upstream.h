@@ -35,13 +35,15 @@ void upstreams_reload(struct worker *w);
 
 /*
  * Choose the container for a request: the one that the token names, else the
- * one that an INVITE of the same branch went to (CANCEL, ACK), else by rendezvous hash on Call-ID.
+ * one that an INVITE of the same branch went to (CANCEL, ACK), else by rendezvous
+ * hash on Call-ID in the cluster.
  */
 struct upstream_ask {
 	const struct route_plan *plan;
 	struct span call_id;
 	struct span branch;   /* ours: 39 bytes */
 	enum method method;
+	uint32_t cluster;     /* that the rules say; IMAGE_NONE: none, unless it follows an INVITE */
 };
 MUST_USE enum upstream_pick upstream_pick(struct worker *w, const struct upstream_ask *ask, struct conn **c,
     const struct image_server **server);

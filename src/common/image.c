@@ -278,6 +278,20 @@ static bool process_ok(const struct image *img)
 	       str_ok(img, p->admin_host) && str_ok(img, img->h->log.to) && str_ok(img, img->h->log.access);
 }
 
+static bool names_ok(const struct image *img)
+{
+	const struct image_alias *a;
+
+	if (!section_ok(img, img->h->resolvers, sizeof(struct image_resolver)) || img->h->resolvers.count > RESOLVERS_MAX ||
+	    !section_ok(img, img->h->aliases, sizeof(*a)))
+		return false;
+	a = image_at(img, img->h->aliases);
+	for (uint64_t i = 0; i < img->h->aliases.count; i++)
+		if (!str_ok(img, a[i].name))
+			return false;
+	return true;
+}
+
 static bool index_strip(struct image *img)
 {
 	const struct image_str *s = image_at(img, img->h->strip);
@@ -320,7 +334,7 @@ struct image *image_attach(int fd)
 		img->identity = image_at(img, img->h->identities);
 		img->domain = image_at(img, img->h->domains);
 		if (process_ok(img) && listeners_ok(img) && tls_ok(img) && clusters_ok(img) && identities_ok(img) &&
-		    domains_ok(img) && rules_ok(img) && tables_ok(img) && index_strip(img))
+		    domains_ok(img) && rules_ok(img) && tables_ok(img) && names_ok(img) && index_strip(img))
 			return img;
 	}
 	image_free(img);

@@ -136,6 +136,10 @@ struct image_target {
 struct image_cluster {
 	struct image_str name;
 	struct image_section servers; /* struct image_server */
+	uint32_t probe_interval;      /* ms between OPTIONS to each server; 0: none */
+	uint32_t probe_timeout;	      /* ms for the answer */
+	uint32_t probe_failures;      /* so many without one in a row, and it is not chosen */
+	uint32_t pad;
 };
 
 /* Who may be asserted, and how: `identity` of the configuration, one row per different setting. */
@@ -263,6 +267,21 @@ struct image_rule {
 	uint32_t pad;
 };
 
+/* A name server. */
+#define RESOLVERS_MAX 8
+
+struct image_resolver {
+	uint8_t addr[16]; /* IPv4 mapped */
+	uint16_t port;
+	uint16_t pad;
+};
+
+/* A line of the hosts file: an address and one of its names. */
+struct image_alias {
+	struct image_str name; /* canonical */
+	uint8_t addr[16];      /* IPv4 mapped */
+};
+
 /* Settings that only a restart can change; the master compares them. */
 struct image_process {
 	uint32_t workers; /* already resolved from "auto" */
@@ -314,6 +333,8 @@ struct image_header {
 	uint64_t address_bits[3];	 /* bit n: some prefix has n bits (IPv4's count from 96) */
 	struct image_section rules;	 /* struct image_rule, in order, the enabled ones */
 	struct image_section auths;	 /* struct image_auth */
+	struct image_section resolvers;	 /* struct image_resolver, in the order in which to ask them */
+	struct image_section aliases;	 /* struct image_alias, in the hosts file's order */
 	uint64_t dn_count;		 /* distinct DNs */
 	uint64_t suffix_lengths;	 /* bit min(labels, 63) set: some wildcard has that many labels */
 };

@@ -119,6 +119,7 @@ static void read_sections(struct config *c, const struct config_node *root)
 
 	read_settings(c, root);
 	config_read_process(c, root);
+	config_read_resolvers(c, root);
 	read_choices(c, root);
 	config_read_tls(c, root);
 	if (outbound.value)

@@ -80,6 +80,7 @@ void config_done(struct config *c);
 
 /* The sections, each in its file, in this order. */
 void config_read_process(struct config *c, const struct config_node *root);
+void config_read_resolvers(struct config *c, const struct config_node *root);
 void config_read_tls(struct config *c, const struct config_node *root);
 void config_read_listeners(struct config *c, const struct config_node *root);
 void config_read_clusters(struct config *c, const struct config_node *root);

@@ -214,6 +214,7 @@ static const struct config_key top[] = {
 	{ "identity", O, &identity_keys },
 	{ "limits", O, &limits_keys },
 	{ "timeouts", O, &timeouts_keys },
+	{ "resolvers", SL },
 	{ "retry_after", I },
 	{ "outbound_match", S, .choices = config_outbound_match },
 	{ "foreign_request_uri", S, .choices = config_foreign_uri },

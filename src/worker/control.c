@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "worker/accept.h"
 #include "worker/conn_table.h"
+#include "worker/links.h"
 #include "worker/upstream.h"
 
 /* A generation that is being built, or is ready. */
@@ -154,6 +155,8 @@ static void use(struct worker *w, struct control *p)
 	tls_contexts_free(old_contexts);
 	if (w->upstreams)
 		upstreams_reload(w);
+	if (w->links)
+		links_reload(w);
 	if (w->listeners) {
 		listeners_update(w, p->handover.sockets, p->handover.count);
 		for (size_t i = 0; i < p->handover.count; i++)

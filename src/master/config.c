@@ -39,11 +39,14 @@ static void read_setting(struct config *c, const struct config_node *root, const
 
 static void read_settings(struct config *c, const struct config_node *root)
 {
-	struct config_node limits = config_get(root, "limits", TYPE_OBJECT), m = config_get(&limits, "connections", TYPE_INTEGER);
+	struct config_node limits = config_get(root, "limits", TYPE_OBJECT), m = config_get(&limits, "connections", TYPE_INTEGER),
+			   lost = config_get(root, "affinity_failure_status", TYPE_INTEGER);
 	struct rlimit files;
 
 	for (size_t i = 0; i < setting_row_count; i++)
 		read_setting(c, root, &setting_rows[i]);
+	if (lost.value && json_integer_value(lost.value) > 0 && json_integer_value(lost.value) < 400)
+		config_bad(&lost, "found %lld, expected 0 or 400 to 699", (long long)json_integer_value(lost.value));
 	if (m.value && getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max != RLIM_INFINITY &&
 	    json_integer_value(m.value) > (json_int_t)files.rlim_max - FILES_BESIDES)
 		config_bad(&m, "found %lld, but the limit of open files allows %lld; raise it (LimitNOFILE=) or lower this",

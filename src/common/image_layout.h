@@ -179,6 +179,7 @@ struct image_domain {
 	uint32_t limits;	    /* index of image_limits, or IMAGE_NONE */
 	uint32_t auth;		    /* index of image_auth: proxy_auth of the domain; or IMAGE_NONE */
 	uint32_t options_ping;	    /* s between OPTIONS on a connection that is idle; 0: none */
+	uint32_t crlf_ping;	    /* s without a byte after which a CRLF keep-alive is sent; 0: none */
 	uint8_t protocol;	    /* enum image_protocol */
 	uint8_t reuse;		    /* enum image_reuse */
 	uint8_t pad[2];

@@ -57,6 +57,8 @@ struct config {
 	size_t cas_count, cas_hit;
 	struct image_section cas_rows; /* the list of CAs written last: neighbours mostly share it */
 	struct image_spki *cas_last;
+	uint32_t outbound_profile; /* of domains that name none; IMAGE_NONE: there is none to be had */
+	bool external_udp;	   /* there is an external UDP listener */
 	bool trust_is_ambiguous; /* a listener trusts several CAs: a domain with a DN must name its own */
 	struct image_identity identity; /* the global one: what the domains' inherit */
 	uint32_t identity_index;
@@ -110,6 +112,9 @@ struct pki_file config_file(const struct config_node *n);
 
 /* ---- between the sections ---- */
 
+/* Is the profile, named at `n`, good for connections that we open?  It complains. */
+void config_check_outbound(const struct config *c, const struct config_node *n, uint32_t profile);
+
 /* Index of a TLS profile; IMAGE_NONE after a complaint. */
 uint32_t config_profile_index(const struct config *c, const struct config_node *name);
 
@@ -118,6 +123,9 @@ uint32_t config_identity(struct config *c, const struct config_node *n, bool *ow
 
 /* The method of that name in another case; NULL: none. */
 const char *config_method_meant(struct span name);
+
+/* How to reach an external domain, into its row (config_domain_reach.c). */
+void config_domain_reach(struct config *c, const struct config_node *n, struct image_domain *row);
 
 /* One external domain, checked already. */
 void config_domain(struct config *c, const struct config_node *n, struct config_where where);

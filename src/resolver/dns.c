@@ -249,9 +249,10 @@ uint32_t dns_negative_ttl(const uint8_t *msg, size_t len)
 		if (r.bad)
 			return 0;
 		if (i >= count[1] && rr.type == DNS_SOA && rr.class == CLASS_IN && rr.end - rr.at >= 22) {
-			struct reader minimum = { .msg = msg, .len = len, .at = rr.end - 4 };
+			struct reader last = { .msg = msg, .len = len, .at = rr.end - 4 };
+			uint32_t minimum = get_32(&last);
 
-			return MIN(get_32(&minimum), rr.ttl);
+			return MIN(minimum, rr.ttl);
 		}
 	}
 	return 0;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "common/addr.h"
 #include "resolver/dns.h"
 #include "resolver/order.h"
 
@@ -118,13 +119,24 @@ static void release(struct lookup *l)
 
 /* ---- A and AAAA ---- */
 
+/* Nobody is reached at 0.0.0.0, ::, a group's address, or IPv4 in the guise of IPv6. */
+static bool usable(const uint8_t addr[static 16], enum dns_type type)
+{
+	static const uint8_t none[16];
+
+	if (type == DNS_AAAA)
+		return !addr_is_ipv4(addr) && addr[0] != 0xff && memcmp(addr, none, 16) != 0;
+	return addr[12] != 0 && addr[12] < 224;
+}
+
 static void take_addresses(struct lookup *l, struct target *t, enum dns_type type, const struct dns_answer *a)
 {
 	uint8_t (*to)[16] = type == DNS_A ? t->v4 : t->v6;
 	uint32_t *count = type == DNS_A ? &t->v4_count : &t->v6_count;
 
 	for (size_t i = 0; i < a->count && *count < RESOLVE_TARGETS_MAX; i++)
-		memcpy(to[(*count)++], a->record[i].addr, 16);
+		if (usable(a->record[i].addr, type))
+			memcpy(to[(*count)++], a->record[i].addr, 16);
 	if (a->count)
 		l->ttl = MIN(l->ttl, a->ttl);
 }

@@ -7,7 +7,7 @@
  *
  *   resolver -> [lookup] -> query, dns, order
  *
- * Process: resolver.  May include: common/base.h, clock, image, resolve_msg, dns, order, query.
+ * Process: resolver.  May include: common/base.h, addr, image, resolve_msg, dns, order, query.
  * Owns itself: it lives until its last query has ended.
  *
  * Bounded in every direction: NAPTR records followed, targets, addresses,

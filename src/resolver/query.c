@@ -8,8 +8,8 @@
 
 #include "common/addr.h"
 
-#define TIMEOUT_MS 1000 /* of the first try; doubled with each round through the servers */
-#define TRIES 2		/* at each server */
+#define TIMEOUT_MS 700 /* of the first try; doubled with each round through the servers */
+#define TRIES 3	       /* at each server: a burst of questions loses some on its way */
 #define CLASS_IN 1
 
 struct query_channel {

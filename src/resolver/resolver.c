@@ -25,7 +25,8 @@
 #include "resolver/lookup.h"
 #include "resolver/query.h"
 
-#define LOOKUPS_MAX 256	  /* at once, of all workers together */
+#define LOOKUPS_MAX 128	  /* at once, of all workers together: no more than a server's buffer takes in one burst */
+#define HEAR_MAX 64	  /* messages of one worker in one turn, so that it cannot keep us from the others */
 #define LOG_LINES 10	  /* about names, in one second */
 #define WAIT_MS 1000
 
@@ -52,9 +53,11 @@ struct resolver {
 
 static struct ctl_msg message;
 
-static void reply(const struct resolver *r, uint32_t id, uint64_t generation, bool ok)
+static void reply(const struct resolver *r, uint32_t id, uint64_t generation, const char *text)
 {
-	message = (struct ctl_msg){ .id = id, .ok = ok, .generation = generation };
+	message = (struct ctl_msg){ .id = id, .ok = id != CTL_REFUSED, .generation = generation };
+	message.text_len = (uint32_t)strlen(text);
+	memcpy(message.text, text, message.text_len);
 	if (ctl_send(r->h->control_fd, &message) != 0)
 		exit(1); /* without the master nobody asks */
 }
@@ -118,12 +121,12 @@ static void hear(struct resolver *r, uint32_t worker)
 	struct asker *a = &r->asker[worker];
 	struct resolve_question q;
 
-	while (a->count < r->share) {
+	for (int i = 0; i < HEAR_MAX && a->count < r->share; i++) {
 		ssize_t n = recv(a->fd, &q, sizeof(q), MSG_DONTWAIT | MSG_TRUNC);
 		struct lookup *l;
 
 		if (n <= 0)
-			return; /* it cannot end: the master holds both ends */
+			return; /* nothing more: it cannot end, for the master holds both ends */
 		if (!resolve_question_ok(&q, (size_t)n) || is_known(a, &q))
 			continue;
 		l = lookup_new(&r->owner, worker, &q, clock_mono_ns());
@@ -184,11 +187,11 @@ static void prepare(struct resolver *r)
 		r->next_img = image_attach(r->next.image_fd);
 	handover_drop(&r->next); /* sockets are not for us */
 	if (r->next_img) {
-		reply(r, CTL_READY, generation, true);
+		reply(r, CTL_READY, generation, "");
 		return;
 	}
 	cancel(r);
-	reply(r, CTL_REFUSED, generation, false);
+	reply(r, CTL_REFUSED, generation, "the image cannot be attached");
 }
 
 static bool same_servers(const struct image *a, const struct image *b)
@@ -219,7 +222,7 @@ static void commit(struct resolver *r)
 		each_lookup(r, run_again, 0);
 	}
 	log_setup(r->h->log_fd, NULL, r->img->h->log.format == LOG_JSON, (enum log_level)r->img->h->log.level);
-	reply(r, CTL_COMMITTED, r->img->h->generation, true);
+	reply(r, CTL_COMMITTED, r->img->h->generation, "");
 }
 
 static void act(struct resolver *r)
@@ -298,14 +301,21 @@ static int start(struct resolver *r)
 NORETURN void resolver_main(const struct heritage *h)
 {
 	struct resolver r = { .h = h };
+	const char *why = NULL;
 
 	log_setup(h->log_fd, "resolver", false, LOG_INFO);
-	if (confine_drop(h->drop, h->uid, h->gid) != 0 || start(&r) != 0 || confine(CONFINE_RESOLVER) != 0) {
-		reply(&r, CTL_REFUSED, 0, false);
+	if (confine_drop(h->drop, h->uid, h->gid) != 0)
+		why = "it cannot become the user that it is to run as";
+	else if (start(&r) != 0)
+		why = "c-ares cannot be set up, or memory is out";
+	else if (confine(CONFINE_RESOLVER) != 0)
+		why = "it cannot be confined";
+	if (why) {
+		reply(&r, CTL_REFUSED, 0, why);
 		exit(1);
 	}
 	log_setup(h->log_fd, NULL, r.img->h->log.format == LOG_JSON, (enum log_level)r.img->h->log.level);
-	reply(&r, CTL_RUNNING, r.img->h->generation, true);
+	reply(&r, CTL_RUNNING, r.img->h->generation, "");
 	while (!r.stopping)
 		turn(&r);
 	exit(0);

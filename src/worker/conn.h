@@ -108,7 +108,7 @@ struct conn {
 	struct buf flight;	/* what the kernel is sending */
 	struct timer timer;
 	uint64_t last_active;	/* ns */
-	uint64_t pong_due;	/* ns: our keep-alive must be answered until then; 0: none is under way */
+	uint64_t pinged;	/* ns: our last keep-alive */
 	uint64_t send_begun;	/* ns: of the send that is under way */
 	uint64_t turn;		/* the turn that `turn_bytes` belongs to */
 	size_t turn_bytes;

@@ -31,7 +31,7 @@ static void judge(struct worker *w, struct conn *c)
 	else if (c->facts)
 		judge_facts(w->img, profile_of(c), c->facts, w->wall, &c->judgement);
 	else if (!c->tls)
-		judge_address(w->img, c->addr, c->datagram, w->wall, &c->judgement);
+		judge_address(w->img, c->addr, c->datagram, &c->judgement);
 	else
 		c->judgement = (struct peer_judgement){ .generation = w->img->h->generation,
 			.verdict = PEER_NO_CERTIFICATE, .valid_until = INT64_MAX };

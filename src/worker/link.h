@@ -62,8 +62,6 @@ void link_begin(struct worker *w, struct link *l);
 void link_step(struct worker *w, struct link *l);
 /* The connection that was being opened has ended. */
 void link_attempt_failed(struct worker *w, struct link *l, struct conn *c);
-/* Address of a domain that is spoken to by datagrams; false: not known yet, or never (l->state tells). */
-MUST_USE bool link_datagram_target(struct worker *w, struct link *l, uint8_t addr[static 16], uint16_t *port);
 
 /* ---- links.c ---- */
 

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "common/addr.h"
 #include "common/clock.h"
 #include "worker/dial.h"
 #include "worker/events.h"
@@ -82,6 +83,18 @@ void link_begin(struct worker *w, struct link *l)
 	link_step(w, l);
 }
 
+/* A resolver that lies must not turn us against our own side, where nothing has to be proved. */
+static bool leads_inside(const struct worker *w, const struct link *l, const uint8_t addr[16])
+{
+	const struct image_domain *d = row_of(w, l);
+	const struct image_target *host = image_at(w->img, d->hosts);
+	char text[ADDR_TEXT_MAX];
+
+	if (d->protocol == PROTO_TLS || (d->hosts.count && host[l->host].literal))
+		return false;
+	return image_host_flags(w->img, span_of(text, addr_print(addr, text))) & (HOST_OURS | HOST_CONTAINER);
+}
+
 /* One target: true, its connect is under way. */
 static bool try_target(struct worker *w, struct link *l)
 {
@@ -96,6 +109,14 @@ static bool try_target(struct worker *w, struct link *l)
 
 	memcpy(to.addr, l->answer.target[l->target].addr, 16);
 	l->target++;
+	if (leads_inside(w, l, to.addr)) {
+		why(l, REFUSAL_DOMAIN_DOWN, "its host has an address of ours");
+		return false;
+	}
+	if (d->protocol == PROTO_TLS && d->tls == IMAGE_NONE) {
+		why(l, REFUSAL_DOMAIN_DOWN, "no TLS profile to connect with");
+		return false;
+	}
 	l->dialing = dial(w, CONN_DOMAIN, &to, &reason);
 	if (!l->dialing) {
 		why(l, REFUSAL_DOMAIN_DOWN, reason);
@@ -147,24 +168,4 @@ void link_attempt_failed(struct worker *w, struct link *l, struct conn *c)
 	}
 	l->step_due = true; /* later: a message may be in the middle of being handled */
 	link_busy(w, l);
-}
-
-bool link_datagram_target(struct worker *w, struct link *l, uint8_t addr[static 16], uint16_t *port)
-{
-	for (l->host = 0; l->host < host_count(w, l); l->host++) {
-		enum names_status st = resolve(w, l);
-
-		if (st == NAMES_PENDING) {
-			wait_for_name(w, l);
-			return false;
-		}
-		if (st == NAMES_READY && l->answer.count) {
-			memcpy(addr, l->answer.target[0].addr, 16);
-			*port = l->answer.target[0].port;
-			return true;
-		}
-	}
-	why(l, REFUSAL_DOMAIN_DOWN, "its host has no address");
-	l->state = LINK_IDLE;
-	return false;
 }

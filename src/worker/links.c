@@ -14,7 +14,6 @@
 #define BUCKETS 4096 /* a power of two */
 #define FORGET_AFTER (60 * NSEC_PER_SEC)
 #define FORGET_SLICE 64 /* buckets looked at in one turn */
-#define STREAM_ABOVE 1300 /* RFC 3261 18.1.1: larger requests do not go by datagram */
 
 struct links {
 	struct link *bucket[BUCKETS];
@@ -192,7 +191,7 @@ void links_judge(struct worker *w, struct conn *c)
 		judge_server(w->img, tls_context_profile(tls_get_context(c->tls)), c->facts, l->domain, link_name(w, l), w->wall,
 		    &c->judgement);
 	else
-		judge_address(w->img, c->addr, false, w->wall, &c->judgement);
+		judge_address(w->img, c->addr, false, &c->judgement);
 }
 
 bool links_speaks_for(const struct worker *w, const struct conn *c, uint64_t id)
@@ -281,26 +280,9 @@ static enum links_pick wait_or_none(struct worker *w, struct link *l, struct lin
 	return l->state == LINK_FAILED ? none(l, out) : LINKS_WAIT;
 }
 
-static enum links_pick by_datagram(struct worker *w, struct link *l, const struct links_ask *ask, struct links_answer *out)
-{
-	struct conn *c = datagram_of(w, SIDE_EXTERNAL);
-	uint8_t addr[16];
-	uint16_t port;
-
-	l->refusal = REFUSAL_DOMAIN_DOWN;
-	if (!link_datagram_target(w, l, addr, &port))
-		return l->state == LINK_RESOLVING ? LINKS_WAIT : none(l, out);
-	if (!c)
-		return none(l, out);
-	datagram_aim(c, addr, port, NULL);
-	return ready(w, ask, c, out);
-}
-
 enum links_pick links_pick(struct worker *w, const struct links_ask *ask, struct links_answer *out)
 {
 	struct link *l = get(w, ask->domain, ask->name);
-	bool datagrams = w->img->domain[ask->domain].protocol == PROTO_UDP;
-	enum links_pick pick;
 	struct conn *c;
 
 	*out = (struct links_answer){ .link = l, .refusal = REFUSAL_DOMAIN_DOWN, .warning = "out of memory" };
@@ -314,10 +296,7 @@ enum links_pick links_pick(struct worker *w, const struct links_ask *ask, struct
 		c = any_conn(w, l);
 	if (c)
 		return ready(w, ask, c, out);
-	if (datagrams && ask->size <= STREAM_ABOVE)
-		return by_datagram(w, l, ask, out);
-	pick = wait_or_none(w, l, out);
-	return pick == LINKS_NONE && datagrams ? by_datagram(w, l, ask, out) : pick;
+	return wait_or_none(w, l, out);
 }
 
 bool links_park(struct worker *w, struct link *l, struct conn *from, struct span message)

@@ -8,6 +8,7 @@
 #include "common/siphash.h"
 
 #define BUCKETS 4096	 /* a power of two */
+#define FULL_NS (20 * NSEC_PER_MSEC) /* a question that found the channel full is sent again */
 #define ANSWERS_MAX 1024 /* taken in one go: a resolver that floods us must not keep the loop */
 
 struct link {
@@ -20,7 +21,7 @@ struct entry {
 	struct entry *chain;	 /* the next one in its bucket */
 	struct link link[LISTS]; /* LIST_USED: all, by last use; LIST_WAITING: those with a question under way */
 	uint64_t id;		 /* of the question under way; 0: none.  Its low bits are the bucket */
-	uint64_t asked, sent;	 /* ns: when the question began; when it was last sent */
+	uint64_t asked, again;	 /* ns: when the question began; when it is to be sent again */
 	uint64_t until;		 /* ns: what we have, good or bad, is believed so long */
 	struct name_answer answer; /* count 0: there never was a good one */
 	uint16_t port;
@@ -154,15 +155,19 @@ static struct entry *add(struct names *n, size_t bucket, struct span host, uint1
 
 /* ---- questions ---- */
 
-/* A full channel is no error: names_tick sends it again. */
-static void send_question(struct names *n, struct entry *e, uint64_t now)
+/* False: the channel is full, and names_tick will soon send it again. */
+static bool send_question(struct names *n, struct entry *e, uint64_t now)
 {
 	struct resolve_question q = { .incarnation = n->incarnation, .id = e->id, .port = e->port, .protocol = e->protocol,
 		.host_len = e->host_len };
 
 	memcpy(q.host, e->host, e->host_len);
-	(void)send(n->fd, &q, sizeof(q), MSG_DONTWAIT | MSG_NOSIGNAL); /* as said above */
-	e->sent = now;
+	if (send(n->fd, &q, sizeof(q), MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof(q)) {
+		e->again = now + NAMES_RESEND_NS;
+		return true;
+	}
+	e->again = now + FULL_NS;
+	return false;
 }
 
 static void begin_question(struct names *n, struct entry *e, uint64_t now)
@@ -170,8 +175,8 @@ static void begin_question(struct names *n, struct entry *e, uint64_t now)
 	e->id = ++n->last_id * BUCKETS + bucket_of_entry(n, e);
 	e->asked = now;
 	push(n, LIST_WAITING, e);
-	send_question(n, e, now);
-	n->due = MIN(n->due, now + NAMES_RESEND_NS);
+	(void)send_question(n, e, now); /* names_tick will see to it */
+	n->due = MIN(n->due, e->again);
 }
 
 /* The question has ended; what is there is to be used until then. */
@@ -279,7 +284,7 @@ bool names_on_event(struct names *n, uint64_t now_ns)
 
 bool names_tick(struct names *n, uint64_t now_ns, uint64_t *due)
 {
-	bool changed = false;
+	bool changed, room = true;
 
 	if (n->due > now_ns) {
 		*due = n->due;
@@ -294,9 +299,11 @@ bool names_tick(struct names *n, uint64_t now_ns, uint64_t *due)
 			changed = changed || e->answer.count == 0;
 			continue;
 		}
-		if (e->sent + NAMES_RESEND_NS <= now_ns)
-			send_question(n, e, now_ns);
-		n->due = MIN(n->due, MIN(e->sent + NAMES_RESEND_NS, e->asked + NAMES_TIMEOUT_NS));
+		if (e->again <= now_ns && room)
+			room = send_question(n, e, now_ns);
+		else if (e->again <= now_ns)
+			e->again = now_ns + FULL_NS; /* behind that one */
+		n->due = MIN(n->due, MIN(e->again, e->asked + NAMES_TIMEOUT_NS));
 	}
 	*due = n->due;
 	return changed;

@@ -14,6 +14,7 @@
 #include "worker/conn_table.h"
 #include "worker/control.h"
 #include "worker/dial.h"
+#include "worker/keepalive.h"
 #include "worker/links.h"
 #include "worker/names.h"
 #include "worker/upstream.h"
@@ -188,6 +189,9 @@ static void sweep(struct worker *w)
 			conn_kill(w, c, "does not read");
 			continue;
 		}
+		keepalive_check(w, c);
+		if (c->state != CONN_OPEN)
+			continue;
 		if (conn_judge_again(w, c) && w->draining && idle_enough(c))
 			conn_close(w, c, "draining");
 	}

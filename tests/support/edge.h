@@ -343,7 +343,7 @@ UNUSED static void talk_begin(struct talk *t, struct tls_context *ctx, const str
 	char c;
 
 	*t = (struct talk){ .client = client_new(want), .status = TLS_WANT };
-	t->tls = tls_accept_new(ctx, &t->out);
+	t->tls = tls_accept_new(ctx, SIDE_EXTERNAL, &t->out);
 	MUST(t->tls);
 	for (int round = 0; round < 10; round++) {
 		ERR_clear_error();

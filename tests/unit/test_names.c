@@ -225,8 +225,13 @@ Test(names, a_full_channel_is_tried_again)
 	cr_assert_eq(ask(HOST, START), NAMES_PENDING);
 	while (recv(pair[1], &(struct resolve_question){ 0 }, sizeof(filler), MSG_DONTWAIT) > 0)
 		;
-	cr_assert_not(names_tick(names, START + NAMES_RESEND_NS, &due));
-	cr_assert_eq(questions(), 1);
+	cr_assert_eq(ask(SPAN("second.example"), START), NAMES_PENDING);
+	cr_assert_eq(questions(), 1, "there was room for the second one");
+	cr_assert_not(names_tick(names, START, &due));
+	cr_assert_lt(due, START + NSEC_PER_SEC, "soon, not after as long as for an answer");
+	cr_assert_not(names_tick(names, due, &due));
+	cr_assert_eq(questions(), 1, "the first one");
+	cr_assert_eq(due, START + NAMES_RESEND_NS);
 }
 
 Test(names, answers_that_are_none)

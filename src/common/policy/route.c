@@ -48,6 +48,11 @@ static uint64_t back_id(const struct route_keys *keys, enum purpose purpose, str
 	return id ? id : 1;
 }
 
+uint64_t route_back_name_id(const struct route_keys *keys, struct span name)
+{
+	return back_id(keys, FOR_WAY_BACK, name);
+}
+
 uint64_t route_back_id(const struct image *img, const struct route_keys *keys, uint32_t domain)
 {
 	char text[HOST_MAX + 2];

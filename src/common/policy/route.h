@@ -80,6 +80,9 @@ uint64_t route_domain_id(const struct image *img, const struct route_keys *keys,
 /* The same as our Via carries it: under the key that never rotates, for an answer may come after a reload. */
 uint64_t route_back_id(const struct image *img, const struct route_keys *keys, uint32_t domain);
 
+/* ... of the name alone, "*.suffix" for a wildcard: for who builds the image. */
+uint64_t route_back_name_id(const struct route_keys *keys, struct span name);
+
 /* Keyed id of a container. */
 uint64_t route_server_id(const struct image *img, const struct route_keys *keys, size_t key,
     const struct image_server *server);

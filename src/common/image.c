@@ -108,7 +108,8 @@ static bool servers_ok(const struct image *img, struct image_section servers)
 		return false;
 	s = image_at(img, servers);
 	for (uint64_t i = 0; i < servers.count; i++)
-		if (!str_ok(img, s[i].host) || !str_ok(img, s[i].id) || !str_ok(img, s[i].source_address) || s[i].protocol > PROTO_UDP)
+		if (!str_ok(img, s[i].host) || !str_ok(img, s[i].id) || !str_ok(img, s[i].source_address) || s[i].protocol > PROTO_UDP ||
+		    !strings_ok(img, s[i].dns))
 			return false;
 	return true;
 }
@@ -161,7 +162,7 @@ static bool domains_ok(const struct image *img)
 		if (!str_ok(img, d->name) || !targets_ok(img, d->hosts) || d->identity >= img->h->identities.count ||
 		    !index_ok(d->tls, img->h->tls) || !index_ok(d->limits, img->h->limits) || !str_ok(img, d->sni) ||
 		    d->protocol > PROTO_UDP || !section_ok(img, d->trust, sizeof(struct image_spki)) ||
-		    !cidrs_ok(img, d->trusted_addresses))
+		    !cidrs_ok(img, d->trusted_addresses) || !strings_ok(img, d->dns))
 			return false;
 	}
 	return true;

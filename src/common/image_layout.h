@@ -184,6 +184,7 @@ struct image_domain {
 	uint8_t reuse;		    /* enum image_reuse */
 	uint8_t pad[2];
 	uint32_t order;		    /* position in the configuration: "first configured" wins */
+	struct image_section dns;   /* struct image_str: its canonical DNs, to tell whom we expected; the DN table decides */
 };
 
 /*

@@ -49,6 +49,23 @@ static void list_dns(struct image_builder *b, struct image_dn_bucket *table, siz
 	}
 }
 
+/* Each domain's own, which were added one behind the other. */
+static void list_dns_of_domains(struct image_builder *b)
+{
+	const struct dn_entry *e = (const struct dn_entry *)(const void *)b->dns.p;
+
+	for (uint32_t i = 0, next; i < b->dns.count; i = next) {
+		struct image_section *of = &image_domain_row(b, e[i].domain)->dns;
+
+		*of = image_put_array(b, NULL, 0, 0);
+		for (next = i; next < b->dns.count && e[next].domain == e[i].domain; next++, of->count++) {
+			struct image_str name = { .off = e[next].key, .len = e[next].key_len };
+
+			(void)image_put(b, &name, sizeof(name), 8); /* they stand one behind the other */
+		}
+	}
+}
+
 struct image_dn_bucket *image_dn_table(struct image_builder *b, size_t *size)
 {
 	struct image_dn_bucket *table;
@@ -60,6 +77,7 @@ struct image_dn_bucket *image_dn_table(struct image_builder *b, size_t *size)
 	if (table && last) {
 		place_dns(b, table, *size - 1, last);
 		list_dns(b, table, *size);
+		list_dns_of_domains(b);
 	} else {
 		b->failed = true;
 	}

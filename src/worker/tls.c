@@ -290,10 +290,21 @@ size_t tls_warning(const struct tls *t, char *out, size_t cap)
 	else
 		len = snprintf(text, sizeof(text), "TLS handshake with %.*s failed: %s", SPAN_FMT(name),
 		    v == PEER_TRUSTED ? tls_error(t) : peer_verdict_name(v));
-	cap = MIN(cap, MIN((size_t)MAX(len, 0), sizeof(text) - 1));
+	cap = MIN(cap - 1, MIN((size_t)MAX(len, 0), sizeof(text) - 1));
 	for (size_t i = 0; i < cap; i++)
 		out[i] = text[i] < ' ' || text[i] > '~' || text[i] == '"' || text[i] == '\\' ? '?' : text[i];
+	out[cap] = '\0';
 	return cap;
+}
+
+const struct tls_expect *tls_expected(const struct tls *t)
+{
+	return t->peer.kind == PEER_EXPECTED ? &t->peer.expect : NULL;
+}
+
+struct judge_want tls_want(const struct tls *t)
+{
+	return tls_peer_want(&t->peer);
 }
 
 bool tls_resumed(const struct tls *t)

@@ -77,9 +77,16 @@ const char *tls_error(const struct tls *t);
 /*
  * Why the server of a connection that we opened was not taken, for a Warning
  * header: ASCII without quotes and backslashes
- * ("certificate CN=x is not that of partner.example").  Returns the length, at most cap.
+ * ("certificate CN=x is not that of partner.example").  Terminated, and cut to cap;
+ * returns the length.
  */
 size_t tls_warning(const struct tls *t, char *out, size_t cap);
+
+/* Whom we expect on a connection that we opened; NULL: it was accepted. */
+const struct tls_expect *tls_expected(const struct tls *t);
+
+/* What the peer had to prove, and has to again after a reload (judge_wanted). */
+struct judge_want tls_want(const struct tls *t);
 
 bool tls_resumed(const struct tls *t);
 const char *tls_version(const struct tls *t); /* "TLSv1.3" */

@@ -4,7 +4,6 @@
 
 #include "common/clock.h"
 #include "common/x509/facts.h"
-#include "common/x509/judge.h"
 
 static const struct image *committed;
 static int ssl_index = -1;
@@ -37,7 +36,7 @@ void tls_peer_done(struct tls_peer *p)
 	p->facts = NULL;
 }
 
-static struct judge_want want_of(const struct tls_peer *p)
+struct judge_want tls_peer_want(const struct tls_peer *p)
 {
 	const struct tls_expect *e = &p->expect;
 
@@ -58,7 +57,7 @@ int tls_peer_verify(X509_STORE_CTX *store, void *arg)
 {
 	SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
 	struct tls_peer *p = tls_peer_of(ssl);
-	struct judge_want want = want_of(p);
+	struct judge_want want = tls_peer_want(p);
 	int64_t now = clock_wall_s();
 
 	tls_peer_done(p);
@@ -75,7 +74,7 @@ int tls_peer_verify(X509_STORE_CTX *store, void *arg)
 bool tls_peer_acceptable(const struct tls_peer *p, struct peer_facts *facts, int64_t handshake,
     struct peer_judgement *out)
 {
-	struct judge_want want = want_of(p);
+	struct judge_want want = tls_peer_want(p);
 	const struct image_tls *profile;
 	int64_t now = clock_wall_s();
 

@@ -19,6 +19,7 @@
 #include "common/base.h"
 #include "common/image.h"
 #include "common/peer.h"
+#include "common/x509/judge.h"
 
 /* Who must stand at the other end of a connection that we open. */
 enum tls_expect_kind {
@@ -64,6 +65,9 @@ void tls_peer_judge_by(const struct image *img);
 MUST_USE bool tls_peer_attach(struct tls_peer *p, SSL *ssl);
 struct tls_peer *tls_peer_of(const SSL *ssl);
 void tls_peer_done(struct tls_peer *p);
+
+/* What the peer must prove to be, as of now. */
+struct judge_want tls_peer_want(const struct tls_peer *p);
 
 /*
  * For SSL_CTX_set_cert_verify_callback: judge the presented chain.  1: go on,

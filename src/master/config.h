@@ -123,10 +123,11 @@ uint32_t config_profile_index(const struct config *c, const struct config_node *
 /* The `identity` of a domain into a row; *own: its vouches_for has "own". */
 uint32_t config_identity(struct config *c, const struct config_node *n, bool *own);
 
-/* How to reach an external domain, into its row (config_domain_reach.c). */
-void config_domain_reach(struct config *c, const struct config_node *n, struct image_domain *row);
 /* The method of that name in another case; NULL: none. */
 const char *config_method_meant(struct span name);
+
+/* How to reach an external domain, into its row (config_domain_reach.c). */
+void config_domain_reach(struct config *c, const struct config_node *n, struct image_domain *row);
 
 /* One external domain, checked already. */
 void config_domain(struct config *c, const struct config_node *n, struct config_where where);

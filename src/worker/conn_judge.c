@@ -114,6 +114,8 @@ void conn_opened(struct worker *w, struct conn *c)
 		first_judgement(w, c);
 	if (c->kind == CONN_EXTERNAL)
 		timer_set(w->wheel, &c->timer, w->now + w->img->settings->idle_timeout * NSEC_PER_MSEC);
+	else
+		timer_clear(w->wheel, &c->timer); /* of the handshake */
 	events_accepted(w, c);
 	(void)conn_judge_again(w, c); /* for a listener that has begun to require what this peer lacks */
 }

@@ -136,6 +136,10 @@ struct image_target {
 struct image_cluster {
 	struct image_str name;
 	struct image_section servers; /* struct image_server */
+	uint32_t probe_interval;      /* ms between OPTIONS to each server; 0: none */
+	uint32_t probe_timeout;	      /* ms for the answer */
+	uint32_t probe_failures;      /* so many without one in a row, and it is not chosen */
+	uint32_t pad;
 };
 
 /* Who may be asserted, and how: `identity` of the configuration, one row per different setting. */
@@ -175,6 +179,7 @@ struct image_domain {
 	uint32_t limits;	    /* index of image_limits, or IMAGE_NONE */
 	uint32_t auth;		    /* index of image_auth: proxy_auth of the domain; or IMAGE_NONE */
 	uint32_t options_ping;	    /* s between OPTIONS on a connection that is idle; 0: none */
+	uint32_t crlf_ping;	    /* s without a byte after which a CRLF keep-alive is sent; 0: none */
 	uint8_t protocol;	    /* enum image_protocol */
 	uint8_t reuse;		    /* enum image_reuse */
 	uint8_t pad[2];
@@ -225,6 +230,58 @@ struct image_host {
 	struct image_str name;
 	uint32_t flags;
 	uint32_t pad;
+};
+
+/* What a condition of a routing rule asks. */
+enum image_rule_field {
+	RULE_METHOD,	  /* exact; of an ACK or CANCEL the INVITE's */
+	RULE_TO,	  /* patterns, see policy/pattern */
+	RULE_FROM,
+	RULE_REQUEST_URI,
+	RULE_SOURCE,	  /* struct image_place */
+	RULE_DESTINATION, /* struct image_place */
+	RULE_HEADER,	  /* patterns in lower case */
+	RULE_DOMAIN,	  /* entries' names; ".suffix": the wildcard entry and all entries below; "": untrusted */
+	RULE_DN,	  /* canonical DNs */
+	RULE_FIELD_COUNT
+};
+
+/* Addresses, and with a port one place there. */
+struct image_place {
+	struct image_cidr net;
+	uint32_t port; /* 0: any */
+};
+
+/* One condition of a rule: one of its values must fit. */
+struct image_condition {
+	uint8_t field;	     /* enum image_rule_field */
+	char compact;	     /* RULE_HEADER: compact form of the name, lower case; 0: none */
+	uint8_t pad[6];
+	struct image_str name; /* RULE_HEADER: lower case */
+	struct image_section values; /* struct image_str, but where the field says otherwise */
+};
+
+struct image_rule {
+	struct image_section conditions; /* struct image_condition, all of which must hold; count 0: it always fits */
+	uint32_t cluster; /* IMAGE_NONE: refuse with `status` */
+	uint32_t status;
+	uint32_t order;	  /* position under /routing_rules */
+	uint32_t pad;
+};
+
+/* A name server. */
+#define RESOLVERS_MAX 8
+
+struct image_resolver {
+	uint8_t addr[16]; /* IPv4 mapped */
+	uint16_t port;
+	uint16_t pad;
+};
+
+/* A line of the hosts file: an address and one of its names. */
+struct image_alias {
+	struct image_str name; /* canonical */
+	uint8_t addr[16];      /* IPv4 mapped */
 };
 
 /* Settings that only a restart can change; the master compares them. */
@@ -278,6 +335,8 @@ struct image_header {
 	uint64_t address_bits[3];	 /* bit n: some prefix has n bits (IPv4's count from 96) */
 	struct image_section rules;	 /* struct image_rule, in order, the enabled ones */
 	struct image_section auths;	 /* struct image_auth */
+	struct image_section resolvers;	 /* struct image_resolver, in the order in which to ask them */
+	struct image_section aliases;	 /* struct image_alias, in the hosts file's order */
 	uint64_t dn_count;		 /* distinct DNs */
 	uint64_t suffix_lengths;	 /* bit min(labels, 63) set: some wildcard has that many labels */
 };

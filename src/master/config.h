@@ -57,6 +57,8 @@ struct config {
 	size_t cas_count, cas_hit;
 	struct image_section cas_rows; /* the list of CAs written last: neighbours mostly share it */
 	struct image_spki *cas_last;
+	uint32_t outbound_profile; /* of domains that name none; IMAGE_NONE: there is none to be had */
+	bool external_udp;	   /* there is an external UDP listener */
 	bool trust_is_ambiguous; /* a listener trusts several CAs: a domain with a DN must name its own */
 	struct image_identity identity; /* the global one: what the domains' inherit */
 	uint32_t identity_index;
@@ -80,11 +82,13 @@ void config_done(struct config *c);
 
 /* The sections, each in its file, in this order. */
 void config_read_process(struct config *c, const struct config_node *root);
+void config_read_resolvers(struct config *c, const struct config_node *root);
 void config_read_tls(struct config *c, const struct config_node *root);
 void config_read_listeners(struct config *c, const struct config_node *root);
 void config_read_clusters(struct config *c, const struct config_node *root);
 void config_read_identity(struct config *c, const struct config_node *root);
 void config_read_domains(struct config *c, const struct config_node *root);
+void config_read_rules(struct config *c, const struct config_node *root);
 
 /* ---- config_host.c ---- */
 
@@ -94,6 +98,12 @@ struct span config_host(const struct config_node *n, char canonical[static CONFI
 /* Resolve; numeric addresses need no resolver.  All addresses are added with `flags` (0: none).  False after a complaint. */
 MUST_USE bool config_resolve(struct config *c, const struct config_node *n, uint32_t flags, uint8_t addr[static 16]);
 
+/* One prefix; false after a complaint. */
+MUST_USE bool config_cidr(const struct config_node *n, struct image_cidr *out);
+
+/* A distinguished name; false after a complaint. */
+MUST_USE bool config_dn(const struct config_node *n, struct dn *out);
+
 /* List of prefixes into the image. */
 struct image_section config_cidrs(struct config *c, const struct config_node *n);
 
@@ -102,11 +112,19 @@ struct pki_file config_file(const struct config_node *n);
 
 /* ---- between the sections ---- */
 
+/* Is the profile, named at `n`, good for connections that we open?  It complains. */
+void config_check_outbound(const struct config *c, const struct config_node *n, uint32_t profile);
+
 /* Index of a TLS profile; IMAGE_NONE after a complaint. */
 uint32_t config_profile_index(const struct config *c, const struct config_node *name);
 
 /* The `identity` of a domain into a row; *own: its vouches_for has "own". */
 uint32_t config_identity(struct config *c, const struct config_node *n, bool *own);
+
+/* How to reach an external domain, into its row (config_domain_reach.c). */
+void config_domain_reach(struct config *c, const struct config_node *n, struct image_domain *row);
+/* The method of that name in another case; NULL: none. */
+const char *config_method_meant(struct span name);
 
 /* One external domain, checked already. */
 void config_domain(struct config *c, const struct config_node *n, struct config_where where);

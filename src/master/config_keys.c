@@ -102,7 +102,12 @@ static const struct config_key server[] = {
 };
 static KEYS(server_keys, "a server", server);
 
-static const struct config_key cluster[] = { { "servers", A, &server_keys, NEEDED } };
+static const struct config_key cluster[] = {
+	{ "servers", A, &server_keys, NEEDED },
+	{ "probe_interval", N, .least = 0, .most = 3600 },
+	{ "probe_timeout", N, .least = 0, .most = 3600 },
+	{ "probe_failures", I, .least = 1, .most = 100 },
+};
 static KEYS(cluster_keys, "a cluster", cluster);
 
 static const struct config_key match[] = {
@@ -153,7 +158,7 @@ static const struct config_key domain[] = {
 	{ "port", I, .least = 1, .most = PORT_MAX },
 	{ "hosts", A, &domain_host_keys },
 	{ "tls", S },
-	{ "sni", S, IDLE },
+	{ "sni", S },
 	{ "trust", SL },
 	{ "subject_alt_names", SL, REFUSED },
 	{ "match", S, .choices = config_match },
@@ -164,8 +169,11 @@ static const struct config_key domain[] = {
 	{ "trust_domain", B },
 	{ "limits", O, &domain_limits_keys, IDLE },
 	{ "identity", O, &identity_keys },
-	{ "reuse", S, .choices = config_reuse, IDLE },
-	{ "allow_wildcard", B, IDLE },
+	{ "reuse", S, .choices = config_reuse },
+	{ "allow_wildcard", B },
+	{ "retry_after", B },
+	{ "options_ping", I, .least = 0, .most = 86400 },
+	{ "crlf_ping", I, .least = 0, .most = 86400 },
 	{ "enforce", B },
 	{ "enabled", B },
 	{ "metrics", B, IDLE },
@@ -214,10 +222,12 @@ static const struct config_key top[] = {
 	{ "identity", O, &identity_keys },
 	{ "limits", O, &limits_keys },
 	{ "timeouts", O, &timeouts_keys },
+	{ "resolvers", SL },
 	{ "retry_after", I },
 	{ "outbound_match", S, .choices = config_outbound_match },
 	{ "foreign_request_uri", S, .choices = config_foreign_uri },
 	{ "token_secret_files", SL },
+	{ "affinity_failure_status", I },
 	{ "token_lifetime", I },
 	{ "log", O, &log_keys },
 	{ "admin", O, &admin_keys, IDLE },

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "common/put.h"
 #include "common/sip/reply.h"
 #include "worker/events.h"
 
@@ -55,13 +56,12 @@ static struct span extra_for(struct worker *w, enum refusal r, char *buf, size_t
 	int n = 0;
 
 	switch (r) {
-	case REFUSAL_NO_OUTBOUND:
-		n = snprintf(buf, cap, "Warning: 399 sipward \"this version carries no requests to external domains\"\r\n");
-		break;
 	case REFUSAL_NOT_SECURE:
 		n = snprintf(buf, cap, "Warning: 381 sipward \"SIPS Not Allowed\"\r\n");
 		break;
 	case REFUSAL_NO_CONTAINER:
+	case REFUSAL_DOMAIN_DOWN:
+	case REFUSAL_DOMAIN_DN:
 	case REFUSAL_QUEUE_FULL:
 	case REFUSAL_DRAINING:
 	case REFUSAL_TOO_LARGE:
@@ -74,16 +74,36 @@ static struct span extra_for(struct worker *w, enum refusal r, char *buf, size_t
 	return span_of(buf, (size_t)n);
 }
 
-void answer_refusal(struct worker *w, struct conn *c, const struct sip_msg *msg, enum refusal r, struct span extra)
+/* RFC 3261 20.43; the text goes into a quoted string. */
+struct span answer_warning(struct worker *w, enum refusal r, const char *text, char *out, size_t cap)
+{
+	struct put o = put_into(out, cap);
+	char retry[128];
+
+	put_span(&o, SPAN("Warning: 399 sipward \""));
+	for (; *text; text++)
+		put_char(&o, *text >= ' ' && *text < 0x7f && *text != '"' && *text != '\\' ? *text : '\'');
+	put_span(&o, SPAN("\"\r\n"));
+	put_span(&o, extra_for(w, r, retry, sizeof(retry)));
+	return put_done(&o);
+}
+
+void answer_refusal_as(struct worker *w, struct conn *c, const struct sip_msg *msg, enum refusal r, unsigned status,
+    struct span extra)
 {
 	char buf[128];
 
 	events_refused(w, c, msg, r);
-	if (!msg->is_request || msg->method_id == METHOD_ACK || refusal_status(r) == 0)
+	if (!msg->is_request || msg->method_id == METHOD_ACK || status == 0)
 		return;
 	if (extra.len == 0)
 		extra = extra_for(w, r, buf, sizeof(buf));
-	send_answer(w, c, msg, refusal_status(r), span_str(refusal_reason(r)), extra);
+	send_answer(w, c, msg, status, span_str(refusal_reason(r)), extra);
+}
+
+void answer_refusal(struct worker *w, struct conn *c, const struct sip_msg *msg, enum refusal r, struct span extra)
+{
+	answer_refusal_as(w, c, msg, r, refusal_status(r), extra);
 }
 
 void answer_fault(struct worker *w, struct conn *c, const struct sip_msg *msg, const struct msg_fault *fault)

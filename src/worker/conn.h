@@ -31,6 +31,11 @@ struct upstreams;
 struct listeners;
 struct listener;
 struct control;
+struct dialing;
+struct link;
+struct link_member;
+struct links;
+struct names;
 
 enum conn_kind {
 	CONN_EXTERNAL,	/* accepted from outside */
@@ -77,16 +82,20 @@ struct conn {
 	bool sending;
 	bool eof;	      /* the peer has ended its stream */
 	bool paused;
+	uint32_t paused_slot, paused_generation; /* while paused: whose queue is full */
 	bool message_timer;   /* the timer runs for the message that is arriving */
 	bool counted_handshake;
 	bool datagram;	      /* a UDP socket of ours: addr, port and local belong to the datagram in hand */
 	uint8_t addr[16];     /* peer, IPv4 mapped */
-	uint8_t local[16];    /* datagram: the address of ours that it came to */
+	uint8_t local[16];    /* the address of ours that it came to: of an accepted connection, or the datagram */
 	uint16_t port;
 	char addr_text[46];
 	uint8_t addr_text_len;
 	struct listener *listener; /* CONN_EXTERNAL, CONN_INTERNAL */
 	struct upstream *upstream; /* CONN_CONTAINER */
+	struct link *domain_link;   /* CONN_DOMAIN: what we opened it for */
+	struct link_member *members; /* the links that it serves: its own, or those that may use a peer's connection */
+	struct dialing *dialing;   /* being opened by us, until it is closed */
 	struct tls *tls;	   /* NULL: no TLS */
 	struct peer_facts *facts;
 	struct peer_judgement judgement;
@@ -99,6 +108,7 @@ struct conn {
 	struct buf flight;	/* what the kernel is sending */
 	struct timer timer;
 	uint64_t last_active;	/* ns */
+	uint64_t pinged;	/* ns: our last keep-alive */
 	uint64_t send_begun;	/* ns: of the send that is under way */
 	uint64_t turn;		/* the turn that `turn_bytes` belongs to */
 	size_t turn_bytes;
@@ -120,8 +130,10 @@ struct worker {
 	struct route_keys keys;
 	struct siphash_key way_back_key;
 	struct upstreams *upstreams;
+	struct links *links;
 	struct listeners *listeners;
 	struct control *control;
+	struct names *names; /* host names of domains */
 	struct counters *counters;
 	struct conn_list lists[LIST_COUNT];
 	uint64_t now;	  /* CLOCK_MONOTONIC, ns, taken once per turn */
@@ -156,9 +168,11 @@ void conn_on_send(struct worker *w, struct conn *c, const struct ring_event *e);
 void conn_again(struct worker *w, struct conn *c);
 /* Receive buffers are back: arm again. */
 void conn_unpark(struct worker *w, struct conn *c);
-/* Stop reading, for back-pressure, until a container has taken what is queued, or is lost. */
-void conn_pause(struct worker *w, struct conn *c);
-void conn_resume_all(struct worker *w);
+/* Go on with, or begin, the TLS handshake. */
+void conn_handshake(struct worker *w, struct conn *c);
+/* Stop reading, for back-pressure, until `to` has taken what is queued, or is lost; that resumes whom it paused, and no other. */
+void conn_pause(struct worker *w, struct conn *c, const struct conn *to);
+void conn_resume(struct worker *w, const struct conn *to);
 
 /* Room for n bytes of output; NULL: no memory.  Follow with conn_written. */
 MUST_USE char *conn_room(struct conn *c, size_t n);

@@ -5,6 +5,8 @@
 #include "common/x509/judge.h"
 #include "worker/accept.h"
 #include "worker/events.h"
+#include "worker/links.h"
+#include "worker/upstream.h"
 
 /* A connection is idle after this long without a byte. */
 #define KEPT_IDLE (30 * NSEC_PER_SEC)
@@ -37,12 +39,14 @@ static void judge_inside(struct worker *w, struct conn *c)
 
 static void judge(struct worker *w, struct conn *c)
 {
-	if (is_inside(c))
+	if (c->kind == CONN_DOMAIN)
+		links_judge(w, c);
+	else if (is_inside(c))
 		judge_inside(w, c);
 	else if (c->facts)
 		judge_facts(w->img, profile_of(c), c->facts, w->wall, &c->judgement);
 	else if (!c->tls)
-		judge_address(w->img, c->addr, w->wall, &c->judgement);
+		judge_address(w->img, c->addr, c->datagram, &c->judgement);
 	else
 		c->judgement = (struct peer_judgement){ .generation = w->img->h->generation,
 			.verdict = PEER_NO_CERTIFICATE, .valid_until = INT64_MAX };
@@ -53,11 +57,13 @@ static bool is_trusted(const struct conn *c)
 	return is_inside(c) ? c->judgement.verdict == PEER_TRUSTED : c->judgement.domain_count > 0;
 }
 
-/* Must a peer without trust go?  Inside, and on a listener with `require`, it must. */
+/* Must a peer without trust go?  Inside, and on a listener with `require`, it must; whom we called must be who we called. */
 static bool must_be_trusted(const struct conn *c)
 {
 	if (is_inside(c))
 		return true;
+	if (c->kind == CONN_DOMAIN)
+		return c->tls || c->judgement.verdict != PEER_PLAIN;
 	return c->tls && c->listener->client_certificate == CLIENT_CERT_REQUIRE;
 }
 
@@ -112,10 +118,15 @@ void conn_opened(struct worker *w, struct conn *c)
 	c->state = CONN_OPEN;
 	if (c->tls || !is_inside(c))
 		first_judgement(w, c);
-	if (c->kind == CONN_EXTERNAL)
+	if (!is_inside(c))
 		timer_set(w->wheel, &c->timer, w->now + w->img->settings->idle_timeout * NSEC_PER_MSEC);
 	else
 		timer_clear(w->wheel, &c->timer); /* of the handshake */
 	events_accepted(w, c);
-	(void)conn_judge_again(w, c); /* for a listener that has begun to require what this peer lacks */
+	if (!conn_judge_again(w, c)) /* a listener may have begun to require what this peer lacks */
+		return;
+	if (c->kind == CONN_CONTAINER)
+		upstream_opened(w, c->upstream);
+	else if (c->kind == CONN_DOMAIN)
+		links_opened(w, c);
 }

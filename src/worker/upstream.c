@@ -1,71 +1,30 @@
 #include "worker/upstream.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <sys/random.h>
 
 #include "common/addr.h"
 #include "common/clock.h"
-#include "worker/conn_table.h"
+#include "worker/dial.h"
 #include "worker/events.h"
-#include "worker/follow.h"
+#include "worker/pool.h"
 
 #define BACKOFF_MIN (100 * NSEC_PER_MSEC)
 #define BACKOFF_MAX (3 * NSEC_PER_SEC)
-#define HURRY (50 * NSEC_PER_MSEC) /* a request makes the next attempt due this soon after the last */
 #define RETIRE_TIME (32 * NSEC_PER_SEC) /* 64*T1 of RFC 3261 17: no answer is due after that */
 
-enum upstream_state {
-	UPSTREAM_DOWN, /* waiting for next_try */
-	UPSTREAM_CONNECTING,
-	UPSTREAM_UP,
-};
+/* ---- the table ---- */
 
-struct upstream {
-	char *id; /* "host:port;tcp", owned */
-	size_t id_len;
-	const struct image_server *server; /* in the current image; NULL: retired */
-	uint8_t addr[16];
-	uint16_t port;
-	enum upstream_state state;
-	struct conn *conn; /* CONNECTING, UP */
-	struct sockaddr_storage sockaddr; /* the kernel reads it until the connect completes */
-	socklen_t sockaddr_len;
-	uint64_t backoff, last_try, next_try;
-	uint64_t retire_at; /* 0: not retired */
-	struct upstream *next;
-};
-
-/* A message that waits for a container to be connected. */
-struct parked {
-	struct parked *next;
-	uint32_t slot, generation; /* of the connection that it came on */
-	uint64_t since;
-	size_t len;
-	char bytes[];
-};
-
-struct upstreams {
-	struct upstream *first;
-	struct parked *parked, **parked_end;
-	size_t parked_bytes;
-	bool retry_due; /* something has changed for those that wait */
-	bool retrying;
-	uint64_t since; /* while retrying: of the message */
-	struct follow *follow; /* which container an INVITE's branch went to */
-};
-
-static struct span id_of(const struct upstream *u)
+struct span upstream_id(const struct upstream *u)
 {
 	return span_of(u->id, u->id_len);
 }
 
-static struct upstream *find(struct upstreams *us, struct span id)
+struct upstream *upstream_find(const struct upstreams *us, struct span id)
 {
 	for (struct upstream *u = us->first; u; u = u->next)
-		if (span_eq(id_of(u), id))
+		if (span_eq(upstream_id(u), id))
 			return u;
 	return NULL;
 }
@@ -109,7 +68,7 @@ void upstreams_reload(struct worker *w)
 
 		for (uint64_t j = 0; j < w->img->cluster[i].servers.count; j++) {
 			struct span id = image_text(w->img, s[j].id);
-			struct upstream *u = find(w->upstreams, id);
+			struct upstream *u = upstream_find(w->upstreams, id);
 
 			if (!u && !(u = add(w, id)))
 				continue; /* no memory: the container stays unused until the next reload */
@@ -119,72 +78,28 @@ void upstreams_reload(struct worker *w)
 			u->port = s[j].port;
 		}
 	}
-	for (struct upstream *u = w->upstreams->first; u; u = u->next)
+	pools_reload(w);
+	for (struct upstream *u = w->upstreams->first; u; u = u->next) {
+		probe_configure(w, u);
 		if (!u->server && !u->retire_at)
 			u->retire_at = w->now + RETIRE_TIME;
+	}
 }
 
 int upstreams_new(struct worker *w)
 {
 	struct upstreams *us = calloc(1, sizeof(*us));
 
-	if (!us || !(us->follow = follow_new())) {
+	if (!us || !(us->follow = follow_new()) ||
+	    getrandom(&us->probe_key, sizeof(us->probe_key), 0) != sizeof(us->probe_key)) {
+		if (us)
+			follow_free(us->follow);
 		free(us);
 		return -ENOMEM;
 	}
-	us->parked_end = &us->parked;
 	w->upstreams = us;
 	upstreams_reload(w);
 	return 0;
-}
-
-/* ---- messages that wait ---- */
-
-bool upstream_park(struct worker *w, struct conn *from, struct span message)
-{
-	struct upstreams *us = w->upstreams;
-	struct parked *p;
-
-	if (us->parked_bytes + message.len > w->img->settings->queue_bytes)
-		return false;
-	p = malloc(sizeof(*p) + message.len);
-	if (!p)
-		return false;
-	*p = (struct parked){
-		.slot = from->slot,
-		.generation = from->generation,
-		.since = us->retrying ? us->since : w->now,
-		.len = message.len,
-	};
-	memcpy(p->bytes, message.p, message.len);
-	*us->parked_end = p;
-	us->parked_end = &p->next;
-	us->parked_bytes += message.len;
-	return true;
-}
-
-/* Try all of them again, in their order; those that must still wait are parked anew. */
-static void retry_parked(struct worker *w)
-{
-	struct upstreams *us = w->upstreams;
-	struct parked *list = us->parked;
-
-	us->retry_due = false;
-	us->retrying = true;
-	us->parked = NULL;
-	us->parked_end = &us->parked;
-	us->parked_bytes = 0;
-	while (list) {
-		struct parked *p = list;
-		struct conn *c = conn_table_get(w->conns, p->slot, p->generation);
-
-		list = p->next;
-		us->since = p->since;
-		if (c && c->state == CONN_OPEN)
-			conn_retry(w, c, span_of(p->bytes, p->len));
-		free(p);
-	}
-	us->retrying = false;
 }
 
 /* ---- connecting ---- */
@@ -192,87 +107,66 @@ static void retry_parked(struct worker *w)
 static void failed(struct worker *w, struct upstream *u, const char *reason)
 {
 	counter_add(&w->counters->upstream_failures, 1);
-	events_container(w, false, id_of(u), reason);
+	events_container(w, false, upstream_id(u), reason);
 	u->conn = NULL;
-	u->state = UPSTREAM_DOWN;
+	u->state = STATE_DOWN;
+	u->tried = true;
+	u->probe.due = 0;
 	u->next_try = w->now + u->backoff;
 	u->backoff = MIN(u->backoff * 2, BACKOFF_MAX);
 	w->upstreams->retry_due = true; /* later: a message may be in the middle of being handled */
 }
 
-/* Bind to source_address when one is configured. */
-static bool bind_source(struct worker *w, struct upstream *u, int fd)
+void upstream_connect(struct worker *w, struct upstream *u)
 {
-	struct span text = image_text(w->img, u->server->source_address);
-	uint8_t addr[16];
-	struct sockaddr_storage ss;
-	socklen_t len;
+	struct dial_to to = {
+		.port = u->port,
+		.tls = u->server->tls,
+		.source = image_text(w->img, u->server->source_address),
+		.sni = image_text(w->img, u->server->host),
+		.expect = { .kind = EXPECT_CONTAINER, .server = &u->server },
+	};
+	const char *why = "";
 
-	if (text.len == 0)
-		return true;
-	if (!addr_parse(text, addr))
-		return false;
-	len = addr_to_sockaddr(addr, 0, &ss);
-	return bind(fd, (struct sockaddr *)&ss, len) == 0;
-}
-
-static void connect_to(struct worker *w, struct upstream *u)
-{
-	int fd;
-
+	memcpy(to.addr, u->addr, 16);
 	u->last_try = w->now;
-	u->sockaddr_len = addr_to_sockaddr(u->addr, u->port, &u->sockaddr);
-	fd = socket(u->sockaddr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0) {
-		failed(w, u, "no socket");
-		return;
-	}
-	if (!bind_source(w, u, fd)) {
-		close(fd);
-		failed(w, u, "source_address cannot be bound");
-		return;
-	}
-	u->conn = conn_new(w, CONN_CONTAINER, fd, (struct sockaddr *)&u->sockaddr);
+	u->conn = dial(w, CONN_CONTAINER, &to, &why);
 	if (!u->conn) {
-		close(fd);
-		failed(w, u, "no free connection slot");
+		failed(w, u, why);
 		return;
 	}
 	counter_add(&w->counters->upstream_connects, 1);
-	u->state = UPSTREAM_CONNECTING;
+	u->state = STATE_CONNECTING;
 	u->conn->upstream = u;
-	u->conn->state = CONN_CONNECTING;
-	u->conn->in_flight++;
-	timer_set(w->wheel, &u->conn->timer, w->now + w->img->settings->connect_timeout * NSEC_PER_MSEC);
-	ring_connect(w->ring, u->conn->slot, u->conn->generation, fd, (struct sockaddr *)&u->sockaddr, u->sockaddr_len);
 }
 
-void upstream_on_connect(struct worker *w, struct conn *c, int res)
+void upstream_proved(struct worker *w, struct upstream *u, const char *how)
 {
-	struct upstream *u = c->upstream;
+	u->state = STATE_UP;
+	events_container(w, true, upstream_id(u), how);
+	w->upstreams->retry_due = true;
+}
 
-	c->in_flight--;
-	if (c->state == CONN_CONNECTING && res < 0) {
-		conn_kill(w, c, res == -ECONNREFUSED ? "connection refused" : "connect failed");
-	} else if (c->state == CONN_CONNECTING) {
-		timer_clear(w->wheel, &c->timer);
-		c->state = CONN_OPEN;
-		u->state = UPSTREAM_UP;
-		u->backoff = BACKOFF_MIN;
-		conn_start(w, c);
-		conn_opened(w, c);
-		events_container(w, true, id_of(u), "connected");
-		w->upstreams->retry_due = true;
-	}
-	conn_settle(w, c);
+void upstream_sickened(struct worker *w, struct upstream *u)
+{
+	u->state = STATE_SICK;
+	events_container(w, false, upstream_id(u), "does not answer probes");
+	w->upstreams->retry_due = true;
+}
+
+void upstream_opened(struct worker *w, struct upstream *u)
+{
+	u->backoff = BACKOFF_MIN;
+	if (probe_start(w, u))
+		u->state = STATE_PROVING;
+	else
+		upstream_proved(w, u, "connected");
 }
 
 void upstream_lost(struct worker *w, struct upstream *u, struct conn *c)
 {
 	if (u->conn == c)
 		failed(w, u, c->close_reason);
-	/* Those that were slowed down for its queue would wait for a send that never comes. */
-	conn_resume_all(w);
 }
 
 size_t upstreams_down(const struct worker *w)
@@ -280,7 +174,7 @@ size_t upstreams_down(const struct worker *w)
 	size_t n = 0;
 
 	for (const struct upstream *u = w->upstreams->first; u; u = u->next)
-		n += u->state == UPSTREAM_DOWN;
+		n += u->state == STATE_DOWN;
 	return n;
 }
 
@@ -290,10 +184,15 @@ static void forget(struct worker *w, struct upstream **link)
 
 	*link = u->next;
 	if (u->conn) {
+		bool open = u->conn->state == CONN_OPEN;
+
 		u->conn->upstream = NULL;
-		conn_close(w, u->conn, "no longer configured");
-		conn_resume_all(w);
+		if (open)
+			conn_close(w, u->conn, "no longer configured");
+		else /* a handshake would go on to ask whom we expect */
+			conn_kill(w, u->conn, "no longer configured");
 	}
+	park_retry(w, &u->park); /* no longer in the table: they go elsewhere */
 	free(u->id);
 	free(u);
 }
@@ -303,117 +202,76 @@ uint64_t upstreams_tick(struct worker *w)
 	uint64_t next = UINT64_MAX;
 
 	if (w->upstreams->retry_due)
-		retry_parked(w);
+		pools_retry(w);
 	for (struct upstream **link = &w->upstreams->first; *link;) {
 		struct upstream *u = *link;
 
-		/* A connect under way keeps its address: wait for its end. */
-		if (u->retire_at && (u->retire_at <= w->now || u->state == UPSTREAM_DOWN) && u->state != UPSTREAM_CONNECTING) {
+		if (u->retire_at && (u->retire_at <= w->now || u->state == STATE_DOWN)) {
 			forget(w, link);
 			continue;
 		}
-		if (u->state == UPSTREAM_DOWN && u->next_try <= w->now && !w->stopping)
-			connect_to(w, u);
-		if (u->state == UPSTREAM_DOWN)
+		if (u->state == STATE_DOWN && u->next_try <= w->now && !w->stopping)
+			upstream_connect(w, u);
+		if (u->state == STATE_DOWN)
 			next = MIN(next, u->next_try);
-		if (u->retire_at && u->state != UPSTREAM_CONNECTING)
+		if (u->retire_at)
 			next = MIN(next, u->retire_at);
+		next = MIN(next, probe_tick(w, u));
 		link = &u->next;
 	}
 	return w->upstreams->retry_due ? w->now : next;
 }
 
-/* ---- choosing ---- */
+/* ---- which one is it? ---- */
 
-static bool usable(const struct upstream *u)
+/* The port that a Via without one means, RFC 3261 18.2.1. */
+static uint16_t via_port(const struct via *via)
 {
-	return u->state == UPSTREAM_UP && u->server;
+	if (via->port)
+		return via->port;
+	return span_ieq(via->transport, SPAN("TLS")) ? 5061 : 5060;
 }
 
-/* The container that the token names, if it is there. */
-static struct upstream *by_token(struct worker *w, const struct route_plan *plan)
+static bool via_names(const struct worker *w, const struct via *via, const struct upstream *u)
 {
-	if (!plan->has_token)
-		return NULL;
-	for (struct upstream *u = w->upstreams->first; u; u = u->next)
-		if (usable(u) && route_server_id(w->img, &w->keys, plan->token_key, u->server) == plan->token.container)
-			return u;
+	char canonical[HOST_MAX];
+	struct span host = span_of(canonical, host_canon(via->host, canonical));
+	uint8_t addr[16];
+
+	if (via_port(via) != u->port)
+		return false;
+	return span_eq(host, image_text(w->img, u->server->host)) || (addr_parse(host, addr) && memcmp(addr, u->addr, 16) == 0);
+}
+
+const struct image_server *upstream_sender(const struct worker *w, const struct conn *c, const struct sip_msg *msg)
+{
+	const struct upstream *at_address = NULL;
+
+	if (c->upstream)
+		return c->upstream->server;
+	for (const struct upstream *u = w->upstreams->first; u; u = u->next) {
+		if (!u->server || memcmp(u->addr, c->addr, 16) != 0)
+			continue;
+		if (via_names(w, &msg->via, u))
+			return u->server;
+		if (!at_address)
+			at_address = u;
+	}
+	return at_address ? at_address->server : NULL;
+}
+
+struct conn *upstream_by_back_id(const struct worker *w, uint64_t id)
+{
+	for (const struct upstream *u = w->upstreams->first; u; u = u->next)
+		if (u->server && u->conn && u->conn->state == CONN_OPEN && route_server_back_id(w->img, &w->keys, u->server) == id)
+			return u->conn;
 	return NULL;
 }
 
-/* The highest rank among the servers of the default cluster that are in `state`. */
-static struct upstream *by_rank(struct worker *w, struct span call_id, enum upstream_state state)
+bool upstream_is_via(const struct worker *w, const struct via *via, const uint8_t from[16])
 {
-	const struct image_cluster *cluster = &w->img->cluster[w->img->h->default_cluster];
-	const struct image_server *server = image_at(w->img, cluster->servers);
-	struct upstream *best = NULL;
-	double best_rank = 0;
-
-	for (struct upstream *u = w->upstreams->first; u; u = u->next) {
-		double rank;
-
-		if (u->state != state || !u->server || u->server < server || u->server >= server + cluster->servers.count ||
-		    u->server->weight == 0)
-			continue;
-		if (!best) { /* a rank matters only to the second one */
-			best = u;
-			continue;
-		}
-		if (best_rank == 0)
-			best_rank = route_rank(w->img, &w->keys, best->server, call_id);
-		rank = route_rank(w->img, &w->keys, u->server, call_id);
-		if (rank > best_rank) {
-			best = u;
-			best_rank = rank;
-		}
-	}
-	return best;
-}
-
-/* None is up: is one being connected, or due to be tried at once? */
-static enum upstream_pick wait_or_none(struct worker *w, struct span call_id)
-{
-	struct upstreams *us = w->upstreams;
-	struct upstream *u;
-
-	/* A container that never answers our connect must not keep a request for ever. */
-	if (us->retrying && us->since + w->img->settings->connect_timeout * NSEC_PER_MSEC <= w->now)
-		return UPSTREAM_NONE;
-	if (by_rank(w, call_id, UPSTREAM_CONNECTING))
-		return UPSTREAM_WAIT;
-	u = by_rank(w, call_id, UPSTREAM_DOWN);
-	if (!u || u->last_try + HURRY > w->now)
-		return UPSTREAM_NONE;
-	u->next_try = w->now;
-	connect_to(w, u);
-	return u->state == UPSTREAM_CONNECTING ? UPSTREAM_WAIT : UPSTREAM_NONE;
-}
-
-enum upstream_pick upstream_pick(struct worker *w, const struct upstream_ask *ask, struct conn **c,
-    const struct image_server **server)
-{
-	bool follows = ask->method == METHOD_CANCEL || ask->method == METHOD_ACK;
-	struct upstream *u;
-
-	if (w->upstreams->parked && !w->upstreams->retrying)
-		return UPSTREAM_WAIT; /* behind those that wait already: order is kept */
-	u = by_token(w, ask->plan);
-	if (!u && follows) {
-		struct upstream *followed = find(w->upstreams, follow_get(w->upstreams->follow, ask->branch, w->now));
-
-		/* It stays with it while that is connected, also when a reload has retired it. */
-		if (followed && followed->state == UPSTREAM_UP)
-			u = followed;
-	}
-	if (!u)
-		u = by_rank(w, ask->call_id, UPSTREAM_UP);
-	if (!u)
-		return wait_or_none(w, ask->call_id);
-	if (conn_queued(u->conn) > w->img->settings->queue_bytes)
-		return UPSTREAM_FULL;
-	if (ask->method == METHOD_INVITE)
-		follow_put(w->upstreams->follow, ask->branch, id_of(u), w->now);
-	*c = u->conn;
-	*server = u->server;
-	return UPSTREAM_READY;
+	for (const struct upstream *u = w->upstreams->first; u; u = u->next)
+		if (u->server && via_names(w, via, u) && memcmp(u->addr, from, 16) != 0)
+			return true;
+	return false;
 }

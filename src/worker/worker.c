@@ -13,6 +13,10 @@
 #include "worker/conn.h"
 #include "worker/conn_table.h"
 #include "worker/control.h"
+#include "worker/dial.h"
+#include "worker/keepalive.h"
+#include "worker/links.h"
+#include "worker/names.h"
 #include "worker/upstream.h"
 
 #define RING_ENTRIES 4096
@@ -22,6 +26,8 @@
 #define UNFOLDED_MAX (1048576 + 2) /* upper bound of limits.header_bytes, and an empty line */
 #define HANDSHAKE_STEPS 4	  /* in one turn: a storm of new peers must not delay established calls */
 #define SWEEP_SLICE 256		  /* connections looked at in one turn when all are judged again */
+#define POLL_CONTROL 0		  /* slots of RING_POLL */
+#define POLL_NAMES 1
 #define LOG_LINES 1000		  /* about single messages and refusals, in one second */
 
 static int start(struct worker *w, char why[static 256])
@@ -39,7 +45,8 @@ static int start(struct worker *w, char why[static 256])
 	w->header_max = HEADERS_MAX;
 	w->wheel = timer_wheel_new(w->now);
 	w->conns = conn_table_new((uint32_t)w->h->rows_per_worker);
-	if (!w->plain || !w->unfolded || !w->answer || !w->headers || !w->sources || !w->wheel || !w->conns) {
+	w->names = names_new(w->h->resolver_fd, w->h->incarnation);
+	if (!w->names || !w->plain || !w->unfolded || !w->answer || !w->headers || !w->sources || !w->wheel || !w->conns) {
 		snprintf(why, 256, "out of memory");
 		return -1;
 	}
@@ -54,11 +61,32 @@ static int start(struct worker *w, char why[static 256])
 		snprintf(why, 256, "%s", ring_why);
 		return -1;
 	}
-	if (control_new(w) != 0 || listeners_new(w) != 0 || upstreams_new(w) != 0) {
+	ring_poll(w->ring, POLL_NAMES, 0, w->h->resolver_fd);
+	if (control_new(w) != 0 || listeners_new(w) != 0 || upstreams_new(w) != 0 || links_new(w) != 0) {
 		snprintf(why, 256, "out of memory");
 		return -1;
 	}
 	return 0;
+}
+
+/* The master and the resolver have something to say. */
+static void on_poll(struct worker *w, const struct ring_event *e)
+{
+	if (e->slot == POLL_CONTROL)
+		control_on_event(w);
+	else if (names_on_event(w->names, w->now))
+		links_names_changed(w);
+	if (!e->more && !w->stopping)
+		ring_poll(w->ring, e->slot, 0, e->slot == POLL_CONTROL ? w->h->control_fd : w->h->resolver_fd);
+}
+
+static uint64_t tick_names(struct worker *w)
+{
+	uint64_t due;
+
+	if (names_tick(w->names, w->now, &due))
+		links_names_changed(w);
+	return due;
 }
 
 static void dispatch(struct worker *w, const struct ring_event *e)
@@ -71,9 +99,7 @@ static void dispatch(struct worker *w, const struct ring_event *e)
 		listeners_on_accept(w, e);
 		return;
 	case RING_POLL:
-		control_on_event(w);
-		if (!e->more && !w->stopping)
-			ring_poll(w->ring, 0, 0, w->h->control_fd);
+		on_poll(w, e);
 		return;
 	case RING_NONE:
 	case RING_CANCEL:
@@ -95,7 +121,7 @@ static void dispatch(struct worker *w, const struct ring_event *e)
 	else if (e->op == RING_SEND)
 		conn_on_send(w, c, e);
 	else
-		upstream_on_connect(w, c, e->res);
+		dial_on_connect(w, c, e->res);
 }
 
 /*
@@ -163,6 +189,9 @@ static void sweep(struct worker *w)
 			conn_kill(w, c, "does not read");
 			continue;
 		}
+		keepalive_check(w, c);
+		if (c->state != CONN_OPEN)
+			continue;
 		if (conn_judge_again(w, c) && w->draining && idle_enough(c))
 			conn_close(w, c, "draining");
 	}
@@ -246,7 +275,9 @@ static uint64_t turn(struct worker *w)
 	run_timers(w);
 	sweep(w);
 	due = control_step(w) ? w->now : UINT64_MAX;
+	due = MIN(due, tick_names(w));
 	due = MIN(due, upstreams_tick(w));
+	due = MIN(due, links_tick(w));
 	due = MIN(due, listeners_tick(w));
 	run_list(w, LIST_PARKED, conn_unpark);
 	flush_all(w);

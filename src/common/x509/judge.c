@@ -460,16 +460,12 @@ void judge_store(X509_STORE *store)
 
 /* ---- without TLS ---- */
 
-void judge_address(const struct image *img, const uint8_t addr[16], int64_t now, struct peer_judgement *out)
+void judge_address(const struct image *img, const uint8_t addr[16], bool datagram, struct peer_judgement *out)
 {
-	untrusted(out, img, PEER_PLAIN);
-	for (uint64_t i = 0; i < img->h->domains.count && out->domain_count < PEER_DOMAINS_MAX; i++) {
-		const struct image_domain *d = &img->domain[i];
+	uint32_t flags = DOMAIN_ENABLED | (datagram ? DOMAIN_TRUST_UDP : 0);
 
-		if (d->trusted_addresses.count && (d->flags & DOMAIN_ENABLED) && image_cidr_has(img, d->trusted_addresses, addr))
-			out->domain[out->domain_count++] = (uint32_t)i;
-	}
+	untrusted(out, img, PEER_PLAIN);
+	out->domain_count = image_find_address(img, addr, flags, out->domain, PEER_DOMAINS_MAX);
 	if (out->domain_count)
 		out->verdict = PEER_TRUSTED;
-	(void)now; /* an address has no end date */
 }

@@ -92,7 +92,10 @@ void judge_store(X509_STORE *store);
 void judge_chain(const struct image *img, uint32_t tls, const struct judge_want *want, X509_STORE_CTX *ctx, int64_t now,
     struct peer_facts **facts, struct peer_judgement *out);
 
-/* A connection without TLS: trusted for the domains whose trusted_addresses hold the address. */
-void judge_address(const struct image *img, const uint8_t addr[16], int64_t now, struct peer_judgement *out);
+/*
+ * A connection without TLS, or a datagram: trusted for the domains whose
+ * trusted_addresses hold the address; for a datagram those with trust_udp only.
+ */
+void judge_address(const struct image *img, const uint8_t addr[16], bool datagram, struct peer_judgement *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* tls as a client: whole handshakes with a real server, both ends in memory; and containers that connect to us. */
+/* tls as a client: whole handshakes with a real server, both ends in memory. */
 #include <criterion/criterion.h>
 
 #include "support/edge.h"
@@ -502,55 +502,5 @@ Test(tls_client, knows_a_container_by_its_dn)
 		cr_expect_eq(judge_container(&edge.img, 0, tls_facts(c.tls), server, time(NULL), &why), verdict == PEER_TRUSTED);
 		cr_expect_eq(why, verdict);
 		hang_up(&c);
-	}
-}
-
-Test(tls_client, lets_in_containers_only_where_they_connect)
-{
-	static const struct {
-		enum who cert;
-		enum peer_verdict verdict;
-	} ones[] = { { CONTAINER, PEER_TRUSTED }, { RIGHT, PEER_DN_UNKNOWN }, { OLD, PEER_EXPIRED }, { NOBODY, PEER_NO_CERTIFICATE } };
-	static const enum image_client_certificate modes[] = { CLIENT_CERT_REQUIRE, CLIENT_CERT_REQUEST, CLIENT_CERT_OFF };
-	static struct talk talk;
-
-	for (size_t i = 0; i < ARRAY_LEN(ones) * ARRAY_LEN(modes) * 2; i++) {
-		enum who who = ones[i % ARRAY_LEN(ones)].cert;
-		enum peer_verdict verdict = ones[i % ARRAY_LEN(ones)].verdict;
-
-		load(&(struct want){ .known = RIGHT, .mode = modes[i / ARRAY_LEN(ones) % ARRAY_LEN(modes)] });
-		talk_begin_on(&talk, tls_contexts_get(edge.set, 0), SIDE_INTERNAL,
-		    &(struct client_want){ .version = i & 1 ? TLS1_2_VERSION : TLS1_3_VERSION, .cert = who ? &made[who] : NULL }, 16384);
-		cr_expect_eq(talk.done, verdict == PEER_TRUSTED, "%zu: %s", i, tls_error(talk.tls));
-		cr_expect_eq(tls_judgement(talk.tls)->verdict, verdict, "%zu: %s", i, peer_verdict_name(tls_judgement(talk.tls)->verdict));
-		cr_expect_eq(tls_judgement(talk.tls)->domain_count, 0);
-		talk_end(&talk);
-	}
-}
-
-/* One profile may serve both sides: a session of one is worth nothing on the other. */
-Test(tls_client, takes_no_session_of_the_other_side)
-{
-	static struct talk talk;
-	SSL_SESSION *session;
-	char byte;
-
-	load(&(struct want){ .known = RIGHT, .mode = CLIENT_CERT_REQUEST });
-	for (int i = 0; i < 3; i++) {
-		struct client_want want = { .version = TLS1_2_VERSION, .cert = i == 0 ? &made[RIGHT] : i == 1 ? &made[CONTAINER] : NULL };
-		enum image_side from = i == 1 ? SIDE_INTERNAL : SIDE_EXTERNAL;
-
-		talk_begin_on(&talk, tls_contexts_get(edge.set, 0), from, &want, 16384);
-		cr_assert(talk.done, "%s", tls_error(talk.tls));
-		(void)SSL_read(talk.client.ssl, &byte, 1);
-		session = SSL_get1_session(talk.client.ssl);
-		talk_end(&talk);
-		want.session = session;
-		talk_begin_on(&talk, tls_contexts_get(edge.set, 0), from == SIDE_EXTERNAL ? SIDE_INTERNAL : SIDE_EXTERNAL, &want, 16384);
-		cr_assert(!talk.done || !tls_resumed(talk.tls), "%d", i);
-		cr_assert(from == SIDE_INTERNAL || !talk.done, "%d: no container", i);
-		cr_assert_eq(tls_judgement(talk.tls)->domain_count, 0, "%d", i);
-		talk_end(&talk);
-		SSL_SESSION_free(session);
 	}
 }

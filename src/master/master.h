@@ -97,6 +97,7 @@ struct master {
 	int signal_fd;
 	int log_fd;
 	int log_pipe[2];
+	int mail_fds[WORKERS_MAX]; /* eventfds; one for each worker */
 	int control_socket_fd; /* -1: none */
 	struct reload reload;
 	enum phase phase;

@@ -25,7 +25,7 @@ static int by_number(const void *a, const void *b)
 /* Close everything but what the heritage names. */
 static int close_others(const struct heritage *h)
 {
-	size_t n = 0, max = h->socket_count + 9;
+	size_t n = 0, max = h->socket_count + WORKERS_MAX + 9;
 	int *keep = malloc(max * sizeof(*keep));
 	unsigned from = STDERR_FILENO + 1;
 
@@ -39,6 +39,8 @@ static int close_others(const struct heritage *h)
 	keep[n++] = h->control_socket_fd;
 	for (size_t i = 0; i < h->socket_count; i++)
 		keep[n++] = h->sockets[i].fd;
+	for (uint32_t i = 0; h->mail_fds && i < h->workers; i++)
+		keep[n++] = h->mail_fds[i];
 	qsort(keep, n, sizeof(*keep), by_number);
 	for (size_t i = 0; i < n; i++) {
 		if (keep[i] < (int)from)
@@ -128,6 +130,8 @@ static int fill_heritage(const struct master *m, const struct child *c, int cont
 		.states = shared_states(&m->shared),
 		.mail = m->shared.region[SHARED_MAIL].p,
 		.mail_each = m->shared.region[SHARED_MAIL].each,
+		.presence = (struct presence *)(void *)m->shared.region[SHARED_PRESENCE].p,
+		.mail_fds = worker ? m->mail_fds : NULL,
 		.buckets = m->shared.region[SHARED_BUCKETS].p,
 		.nonces = m->shared.region[SHARED_NONCES].p,
 		.master = shared_master(&m->shared),

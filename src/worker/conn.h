@@ -31,6 +31,8 @@ struct upstreams;
 struct listeners;
 struct listener;
 struct control;
+struct post;
+struct post_office;
 
 enum conn_kind {
 	CONN_EXTERNAL,	/* accepted from outside */
@@ -122,6 +124,7 @@ struct worker {
 	struct upstreams *upstreams;
 	struct listeners *listeners;
 	struct control *control;
+	struct post_office *post;
 	struct counters *counters;
 	struct conn_list lists[LIST_COUNT];
 	uint64_t now;	  /* CLOCK_MONOTONIC, ns, taken once per turn */
@@ -203,6 +206,14 @@ void conn_opened(struct worker *w, struct conn *c);
 
 /* Judge again by the image and time of now; false: the connection is being closed. */
 bool conn_judge_again(struct worker *w, struct conn *c);
+
+/* Is it judged, by the image of now, as the domain with that id (route_back_id)?  0 is nobody's. */
+bool conn_judged_as(const struct worker *w, const struct conn *c, uint64_t domain);
+
+/* conn_mail.c */
+
+/* Another worker has sent this (worker/post.h). */
+void conn_mail(struct worker *w, const struct post *p, struct span bytes);
 
 /* conn_list.c */
 void conn_list_add(struct worker *w, enum conn_list_id id, struct conn *c);

@@ -71,6 +71,14 @@ bool conn_judge_again(struct worker *w, struct conn *c)
 	return false;
 }
 
+bool conn_judged_as(const struct worker *w, const struct conn *c, uint64_t domain)
+{
+	for (uint32_t i = 0; domain && i < c->judgement.domain_count; i++)
+		if (route_back_id(w->img, &w->keys, c->judgement.domain[i]) == domain)
+			return true;
+	return false;
+}
+
 void conn_opened(struct worker *w, struct conn *c)
 {
 	c->state = CONN_OPEN;

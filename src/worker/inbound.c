@@ -160,10 +160,7 @@ static enum refusal find_way_back(struct worker *w, const struct sip_msg *msg, s
 	*to = c;
 	if (back.domain == 0)
 		return c->judgement.domain_count == 0 ? REFUSAL_NONE : REFUSAL_RESPONSE_DOMAIN;
-	for (uint32_t i = 0; i < c->judgement.domain_count; i++)
-		if (route_back_id(w->img, &w->keys, c->judgement.domain[i]) == back.domain)
-			return REFUSAL_NONE;
-	return REFUSAL_RESPONSE_DOMAIN;
+	return conn_judged_as(w, c, back.domain) ? REFUSAL_NONE : REFUSAL_RESPONSE_DOMAIN;
 }
 
 static bool all_trust_domains(const struct worker *w, const struct conn *c)

@@ -13,6 +13,7 @@
 #include "worker/conn.h"
 #include "worker/conn_table.h"
 #include "worker/control.h"
+#include "worker/post.h"
 #include "worker/upstream.h"
 
 #define RING_ENTRIES 4096
@@ -54,11 +55,24 @@ static int start(struct worker *w, char why[static 256])
 		snprintf(why, 256, "%s", ring_why);
 		return -1;
 	}
-	if (control_new(w) != 0 || listeners_new(w) != 0 || upstreams_new(w) != 0) {
+	if (control_new(w) != 0 || post_new(w) != 0 || listeners_new(w) != 0 || upstreams_new(w) != 0) {
 		snprintf(why, 256, "out of memory");
 		return -1;
 	}
 	return 0;
+}
+
+/* Something can be read, or the poll has ended and goes on with another one. */
+static void on_poll(struct worker *w, const struct ring_event *e)
+{
+	int fd = e->slot == RING_POLL_MAIL ? w->h->mail_fds[w->h->worker] : w->h->control_fd;
+
+	if (e->slot == RING_POLL_MAIL)
+		post_on_event(w);
+	else
+		control_on_event(w);
+	if (!e->more && !w->stopping)
+		ring_poll(w->ring, e->slot, 0, fd);
 }
 
 static void dispatch(struct worker *w, const struct ring_event *e)
@@ -71,9 +85,7 @@ static void dispatch(struct worker *w, const struct ring_event *e)
 		listeners_on_accept(w, e);
 		return;
 	case RING_POLL:
-		control_on_event(w);
-		if (!e->more && !w->stopping)
-			ring_poll(w->ring, 0, 0, w->h->control_fd);
+		on_poll(w, e);
 		return;
 	case RING_NONE:
 	case RING_CANCEL:
@@ -210,7 +222,7 @@ static struct ring_wait plan_wait(struct worker *w, uint64_t due)
 	struct ring_wait wait = { .timeout_ns = UINT64_MAX, .batch = 1 };
 	bool busy = w->requests > 2 * w->receives || w->completions >= 32;
 
-	if (w->lists[LIST_AGAIN].first || w->lists[LIST_PARKED].first || (w->sweep != UINT32_MAX && w->sweep > 0)) {
+	if (post_pending(w) || w->lists[LIST_AGAIN].first || w->lists[LIST_PARKED].first || (w->sweep != UINT32_MAX && w->sweep > 0)) {
 		wait.timeout_ns = 0;
 		return wait;
 	}
@@ -240,6 +252,7 @@ static uint64_t turn(struct worker *w)
 	uint64_t due;
 
 	begin_turn(w);
+	post_step(w);
 	run_list(w, LIST_AGAIN, conn_again);
 	while (ring_next(w->ring, &e))
 		dispatch(w, &e);
@@ -250,6 +263,7 @@ static uint64_t turn(struct worker *w)
 	due = MIN(due, listeners_tick(w));
 	run_list(w, LIST_PARKED, conn_unpark);
 	flush_all(w);
+	post_flush(w);
 	return due;
 }
 

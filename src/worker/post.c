@@ -42,6 +42,15 @@ int post_new(struct worker *w)
 	return 0;
 }
 
+void post_free(struct worker *w)
+{
+	if (!w->post)
+		return;
+	free(w->post->room);
+	free(w->post);
+	w->post = NULL;
+}
+
 /* ---- to others ---- */
 
 uint64_t post_incarnation(const struct worker *w, uint32_t worker)

@@ -39,6 +39,7 @@ struct post {
 
 /* 0 or -errno.  From now on the others can send to this worker. */
 MUST_USE int post_new(struct worker *w);
+void post_free(struct worker *w);
 
 /* Index of the running worker with that incarnation; -1: none. */
 int post_worker(const struct worker *w, uint64_t incarnation);

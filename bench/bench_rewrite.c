@@ -89,7 +89,7 @@ static size_t one(struct span head, struct span body)
 		.via = SPAN("Via: SIP/2.0/TCP 10.0.0.1:5060;branch=z9hG4bK0123456789abcdef0123456789abcdef;way=0123456789\r\n"),
 		.source = SPAN("192.0.2.1"),
 		.source_port = 40000,
-		.identity = &id,
+		.identity = { .asserted = &id },
 	};
 	char extra[256], branch[ROUTE_BRANCH_LEN];
 	struct route_plan plan;
@@ -101,11 +101,11 @@ static size_t one(struct span head, struct span body)
 	if (msg_parse(head, &rules, header, 256, &msg, &fault) != FAULT_NONE)
 		return 0;
 	msg.body = body;
-	if (inspect_request(test_image(), &listener, &msg, extra, sizeof(extra), &extra_len) != REFUSAL_NONE)
+	if (inspect_request(test_image(), UINT32_MAX, &msg, extra, sizeof(extra), &extra_len) != REFUSAL_NONE)
 		return 0;
 	domain = identity_domain(test_image(), &peer, &msg);
 	route_plan_external(test_image(), &keys, &msg, domain, 1000, &plan);
-	if (plan.refusal != REFUSAL_NONE || route_check_uri(test_image(), &msg, plan.has_token) != REFUSAL_NONE)
+	if (plan.refusal != REFUSAL_NONE || route_check_uri(test_image(), &plan, true) != REFUSAL_NONE)
 		return 0;
 	identity_decide(test_image(), &peer, &msg, plan.has_token, &id);
 	if (id.refusal != REFUSAL_NONE)
@@ -113,7 +113,7 @@ static size_t one(struct span head, struct span body)
 	route_branch(test_image(), &keys, &msg, domain, how.source, branch);
 	if (route_rank(test_image(), &keys, image_at(test_image(), test_image()->cluster->servers), msg.call_id) <= 0)
 		return 0;
-	how.routes_removed = plan.ours;
+	how.plan = &plan;
 	return rewrite_request(test_image(), &msg, &how, out, sizeof(out));
 }
 

@@ -72,6 +72,11 @@ static const struct rule admin_only[] = {
 	ANY(timerfd_create), ANY(timerfd_settime), ANY(signalfd4), ANY(fsync), ANY(fdatasync),
 };
 
+/* c-ares asks over UDP and TCP; it accepts nothing and binds to no port of its choice. */
+static const struct rule resolver_only[] = {
+	ONLY(socket, 0, AF_INET), ONLY(socket, 0, AF_INET6), ANY(connect),
+};
+
 /* No process has a use for these after its start. */
 static const struct rule deadly[] = {
 	ANY(execve), ANY(execveat), ANY(ptrace), ANY(process_vm_readv), ANY(process_vm_writev), ANY(pidfd_getfd),
@@ -100,6 +105,8 @@ static const struct {
 	[CONFINE_LOADER] = { SCMP_ACT_ALLOW, true, { { 0 } }, { TABLE(deadly) } },
 	[CONFINE_WORKER] = { SCMP_ACT_ERRNO(EPERM), false, { TABLE(everyone), TABLE(worker_only) },
 			     { TABLE(deadly), TABLE(deadly_without_files) } },
+	[CONFINE_RESOLVER] = { SCMP_ACT_ERRNO(EPERM), false, { TABLE(everyone), TABLE(resolver_only) },
+			       { TABLE(deadly), TABLE(deadly_without_files) } },
 	[CONFINE_ADMIN] = { SCMP_ACT_ERRNO(EPERM), false, { TABLE(everyone), TABLE(admin_only) },
 			    { TABLE(deadly), TABLE(deadly_without_files) } },
 };

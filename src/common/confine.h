@@ -21,6 +21,7 @@ enum confine_profile {
 	CONFINE_LOADER, /* reads files, no network */
 	CONFINE_WORKER, /* no file system, no exec, sockets and io_uring only */
 	CONFINE_ADMIN,	/* no file system, no exec, Unix socket only */
+	CONFINE_RESOLVER, /* no file system, no exec, sockets to name servers only */
 };
 
 /* Become uid/gid (when `drop`); before anything that hostile bytes can reach.  0 or -errno. */

@@ -61,17 +61,20 @@ struct master_state {
 };
 
 struct heritage {
-	uint32_t worker;	     /* index; unused in admin */
+	uint32_t worker;	     /* index; unused in the others */
 	uint32_t workers;
 	uint64_t incarnation;	     /* random, new at each start of a worker */
 	int control_fd;		     /* this child's end of its ctl channel */
-	int log_fd;		     /* worker: the pipe; admin: the log itself */
+	int log_fd;		     /* admin: the log itself; the others: the pipe */
 	int log_pipe_fd;	     /* admin: the reading end; else -1 */
 	int image_fd;
-	int keys_fd;		     /* admin: -1 */
+	int keys_fd;		     /* workers only; else -1 */
 	int control_socket_fd;	     /* admin: listening Unix socket; else -1 */
+	int resolver_fd;	     /* worker: its end of its channel to the resolver (resolve_msg.h); else -1 */
+	int *question_fds;	     /* resolver: the other ends, [workers], malloc'ed; else NULL */
 	size_t socket_count;
-	struct heritage_socket *sockets; /* all workers', malloc'ed; in admin without fds */
+	struct heritage_socket *sockets; /* all workers', malloc'ed; fds only in workers */
+	/* Shared regions; the resolver, who reads what strangers answer, has none: NULL. */
 	struct counters *counters;   /* [workers]; a worker writes only its own */
 	struct conn_row *rows;	     /* [workers][rows_per_worker] */
 	size_t rows_per_worker;	     /* also the most connections of one worker */
@@ -91,5 +94,6 @@ struct heritage {
 /* Never return: they leave by exit(2). */
 NORETURN void worker_main(const struct heritage *h);
 NORETURN void admin_main(const struct heritage *h);
+NORETURN void resolver_main(const struct heritage *h);
 
 #endif

@@ -108,7 +108,8 @@ static bool servers_ok(const struct image *img, struct image_section servers)
 		return false;
 	s = image_at(img, servers);
 	for (uint64_t i = 0; i < servers.count; i++)
-		if (!str_ok(img, s[i].host) || !str_ok(img, s[i].id) || !str_ok(img, s[i].source_address) || s[i].protocol > PROTO_UDP)
+		if (!str_ok(img, s[i].host) || !str_ok(img, s[i].id) || !str_ok(img, s[i].source_address) || s[i].protocol > PROTO_UDP ||
+		    !strings_ok(img, s[i].dns))
 			return false;
 	return true;
 }
@@ -134,14 +135,34 @@ static bool identities_ok(const struct image *img)
 	return img->h->identity < img->h->identities.count;
 }
 
+/* An index, or none. */
+static bool index_ok(uint32_t index, struct image_section rows)
+{
+	return index == IMAGE_NONE || index < rows.count;
+}
+
+static bool targets_ok(const struct image *img, struct image_section s)
+{
+	const struct image_target *t;
+
+	if (!section_ok(img, s, sizeof(*t)))
+		return false;
+	t = image_at(img, s);
+	for (uint64_t i = 0; i < s.count; i++)
+		if (!str_ok(img, t[i].host))
+			return false;
+	return true;
+}
+
 static bool domains_ok(const struct image *img)
 {
 	for (uint64_t i = 0; i < img->h->domains.count; i++) {
 		const struct image_domain *d = &img->domain[i];
 
-		if (!str_ok(img, d->name) || !section_ok(img, d->hosts, sizeof(struct image_target)) || d->identity >= img->h->identities.count ||
+		if (!str_ok(img, d->name) || !targets_ok(img, d->hosts) || d->identity >= img->h->identities.count ||
+		    !index_ok(d->tls, img->h->tls) || !index_ok(d->limits, img->h->limits) || !str_ok(img, d->sni) ||
 		    d->protocol > PROTO_UDP || !section_ok(img, d->trust, sizeof(struct image_spki)) ||
-		    !cidrs_ok(img, d->trusted_addresses))
+		    !cidrs_ok(img, d->trusted_addresses) || !strings_ok(img, d->dns))
 			return false;
 	}
 	return true;
@@ -202,9 +223,43 @@ static bool host_table_ok(const struct image *img)
 	return used < img->h->hosts.count;
 }
 
+static bool id_table_ok(const struct image *img)
+{
+	const struct image_id_bucket *id = image_at(img, img->h->ids);
+	uint64_t used = 0;
+
+	for (uint64_t i = 0; i < img->h->ids.count; i++) {
+		if (id[i].domain != IMAGE_NONE && id[i].domain >= img->h->domains.count)
+			return false;
+		used += id[i].domain != IMAGE_NONE;
+	}
+	return used < img->h->ids.count;
+}
+
+static bool address_table_ok(const struct image *img)
+{
+	const struct image_address_bucket *b = image_at(img, img->h->addresses);
+	uint64_t used = 0;
+
+	for (uint64_t i = 0; i < img->h->addresses.count; i++) {
+		const uint32_t *domain = (const uint32_t *)(const void *)((const char *)img->h + b[i].first);
+
+		if (b[i].domains == 0)
+			continue;
+		used++;
+		if (b[i].first % sizeof(*domain) || !inside(img->size, b[i].first, (uint64_t)b[i].domains * sizeof(*domain)))
+			return false;
+		for (uint32_t j = 0; j < b[i].domains; j++)
+			if (domain[j] >= img->h->domains.count)
+				return false;
+	}
+	return used < img->h->addresses.count;
+}
+
 static bool tables_ok(const struct image *img)
 {
-	return is_table(img->h->dn_table) && is_table(img->h->name_table) && is_table(img->h->hosts) && dn_table_ok(img) &&
+	return is_table(img->h->ids) && is_table(img->h->addresses) && id_table_ok(img) && address_table_ok(img) &&
+	       is_table(img->h->dn_table) && is_table(img->h->name_table) && is_table(img->h->hosts) && dn_table_ok(img) &&
 	       name_table_ok(img) && host_table_ok(img);
 }
 
@@ -220,7 +275,9 @@ static bool header_ok(const struct image *img)
 	       section_ok(img, h->domains, sizeof(struct image_domain)) &&
 	       section_ok(img, h->dn_table, sizeof(struct image_dn_bucket)) &&
 	       section_ok(img, h->name_table, sizeof(struct image_name_bucket)) &&
-	       section_ok(img, h->hosts, sizeof(struct image_host)) && strings_ok(img, h->strip) &&
+	       section_ok(img, h->hosts, sizeof(struct image_host)) && section_ok(img, h->ids, sizeof(struct image_id_bucket)) &&
+	       section_ok(img, h->addresses, sizeof(struct image_address_bucket)) &&
+	       section_ok(img, h->limits, sizeof(struct image_limits)) && strings_ok(img, h->strip) &&
 	       h->foreign_request_uri <= FOREIGN_FORWARD;
 }
 
@@ -230,6 +287,20 @@ static bool process_ok(const struct image *img)
 
 	return str_ok(img, p->user) && str_ok(img, p->control_socket) && str_ok(img, p->state_dir) && str_ok(img, p->pid_file) &&
 	       str_ok(img, p->admin_host) && str_ok(img, img->h->log.to) && str_ok(img, img->h->log.access);
+}
+
+static bool names_ok(const struct image *img)
+{
+	const struct image_alias *a;
+
+	if (!section_ok(img, img->h->resolvers, sizeof(struct image_resolver)) || img->h->resolvers.count > RESOLVERS_MAX ||
+	    !section_ok(img, img->h->aliases, sizeof(*a)))
+		return false;
+	a = image_at(img, img->h->aliases);
+	for (uint64_t i = 0; i < img->h->aliases.count; i++)
+		if (!str_ok(img, a[i].name))
+			return false;
+	return true;
 }
 
 static bool index_strip(struct image *img)
@@ -274,7 +345,7 @@ struct image *image_attach(int fd)
 		img->identity = image_at(img, img->h->identities);
 		img->domain = image_at(img, img->h->domains);
 		if (process_ok(img) && listeners_ok(img) && tls_ok(img) && clusters_ok(img) && identities_ok(img) &&
-		    domains_ok(img) && tables_ok(img) && index_strip(img))
+		    domains_ok(img) && tables_ok(img) && names_ok(img) && index_strip(img))
 			return img;
 	}
 	image_free(img);
@@ -288,127 +359,4 @@ void image_free(struct image *img)
 	shm_unmap(span_of(img->h, img->size));
 	free((void *)(uintptr_t)img->strip.name);
 	free(img);
-}
-
-/* ---- looking up ---- */
-
-struct image_domains image_find_dn(const struct image *img, const uint8_t *canonical, size_t len)
-{
-	const struct image_dn_bucket *table = image_at(img, img->h->dn_table);
-	uint64_t mask = img->h->dn_table.count - 1, hash = siphash(&img->h->hash_key, canonical, len);
-
-	if (len == 0)
-		return (struct image_domains){ 0 };
-	for (uint64_t i = hash & mask; table[i].key_len; i = (i + 1) & mask)
-		if (table[i].hash == hash && table[i].key_len == len &&
-		    memcmp((const char *)img->h + table[i].key, canonical, len) == 0)
-			return (struct image_domains){
-				.index = (const uint32_t *)(const void *)((const char *)img->h + table[i].first),
-				.count = table[i].domains,
-			};
-	return (struct image_domains){ 0 };
-}
-
-/* `name` begins with a dot for a wildcard's suffix. */
-static uint32_t find_name(const struct image *img, struct span name, bool wildcard)
-{
-	const struct image_name_bucket *table = image_at(img, img->h->name_table);
-	uint64_t mask = img->h->name_table.count - 1, hash = siphash(&img->h->hash_key, name.p, name.len);
-
-	for (uint64_t i = hash & mask; table[i].domain != IMAGE_NONE; i = (i + 1) & mask) {
-		const struct image_domain *d = &img->domain[table[i].domain];
-
-		if (table[i].hash == hash && !!(d->flags & DOMAIN_WILDCARD) == wildcard &&
-		    span_eq(image_text(img, d->name), span_from(name, wildcard)))
-			return table[i].domain;
-	}
-	return IMAGE_NONE;
-}
-
-static unsigned labels(struct span name)
-{
-	unsigned n = 1;
-
-	for (size_t i = 0; i < name.len; i++)
-		n += name.p[i] == '.';
-	return MIN(n, 63u);
-}
-
-uint32_t image_find_domain(const struct image *img, struct span host)
-{
-	uint32_t found = find_name(img, host, false);
-
-	/* Longest suffix first; lengths that no wildcard has are not looked up. */
-	for (size_t at = span_find(host, '.'); found == IMAGE_NONE && at < host.len;
-	     at += 1 + span_find(span_from(host, at + 1), '.'))
-		if (img->h->suffix_lengths >> labels(span_from(host, at + 1)) & 1)
-			found = find_name(img, span_from(host, at), true);
-	return found;
-}
-
-bool image_domain_covers(const struct image *img, uint32_t domain, struct span host)
-{
-	const struct image_domain *d = &img->domain[domain];
-	struct span name = image_text(img, d->name);
-
-	if (!(d->flags & DOMAIN_WILDCARD))
-		return span_eq(name, host);
-	return host.len > name.len + 1 && host.p[host.len - name.len - 1] == '.' &&
-	       span_eq(span_from(host, host.len - name.len), name);
-}
-
-uint32_t image_host_flags(const struct image *img, struct span host)
-{
-	const struct image_host *table = image_at(img, img->h->hosts);
-	uint64_t mask = img->h->hosts.count - 1;
-
-	for (uint64_t i = siphash(&img->h->hash_key, host.p, host.len) & mask; table[i].name.len; i = (i + 1) & mask)
-		if (span_eq(image_text(img, table[i].name), host))
-			return table[i].flags;
-	return 0;
-}
-
-bool image_host_is_local(const struct image *img, struct span host)
-{
-	for (;;) {
-		size_t dot;
-
-		if (image_host_flags(img, host) & HOST_LOCAL_DOMAIN)
-			return true;
-		dot = span_find(host, '.');
-		if (dot == host.len)
-			return false;
-		host = span_from(host, dot + 1);
-	}
-}
-
-bool image_cidr_has(const struct image *img, struct image_section cidrs, const uint8_t addr[16])
-{
-	const struct image_cidr *c = image_at(img, cidrs);
-
-	for (uint64_t i = 0; i < cidrs.count; i++) {
-		uint32_t whole = c[i].bits / 8, rest = c[i].bits % 8;
-
-		if (memcmp(c[i].addr, addr, whole) == 0 && (rest == 0 || (c[i].addr[whole] ^ addr[whole]) >> (8 - rest) == 0))
-			return true;
-	}
-	return false;
-}
-
-const struct image_dn_bucket *image_nearest_dn(const struct image *img, const uint8_t *canonical, size_t len)
-{
-	const struct image_dn_bucket *table = image_at(img, img->h->dn_table), *best = NULL;
-	unsigned most = 0;
-
-	for (uint64_t i = 0; i < img->h->dn_table.count; i++) {
-		unsigned n = table[i].key_len == 0 ? 0
-						   : dn_common_attributes(canonical, len,
-							 (const uint8_t *)img->h + table[i].key, table[i].key_len);
-
-		if (n > most) {
-			most = n;
-			best = &table[i];
-		}
-	}
-	return best;
 }

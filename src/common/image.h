@@ -60,6 +60,23 @@ struct image_domains image_find_dn(const struct image *img, const uint8_t *canon
  */
 uint32_t image_find_domain(const struct image *img, struct span canonical_host);
 
+/*
+ * The entry whose keyed id this is, made with the token secret at place `key`,
+ * or in our Via (IMAGE_ID_BACK); IMAGE_NONE: none.
+ */
+uint32_t image_find_id(const struct image *img, uint32_t key, uint64_t id);
+
+/*
+ * Entries with all of `flags` whose trusted_addresses hold the address: the
+ * first `max` in configuration order into domains[]; returns how many.
+ */
+uint32_t image_find_address(const struct image *img, const uint8_t addr[16], uint32_t flags, uint32_t *domains,
+    uint32_t max);
+
+/* What both sides of that table agree on: hash of a prefix, whose bits behind its length are zero. */
+uint64_t image_prefix_hash(const struct siphash_key *key, const struct image_cidr *prefix);
+void image_prefix_mask(struct image_cidr *prefix);
+
 /* Does entry `domain` stand for the host, as exact name or as wildcard? */
 bool image_domain_covers(const struct image *img, uint32_t domain, struct span canonical_host);
 

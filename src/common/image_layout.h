@@ -175,10 +175,12 @@ struct image_domain {
 	uint32_t limits;	    /* index of image_limits, or IMAGE_NONE */
 	uint32_t auth;		    /* index of image_auth: proxy_auth of the domain; or IMAGE_NONE */
 	uint32_t options_ping;	    /* s between OPTIONS on a connection that is idle; 0: none */
+	uint32_t crlf_ping;	    /* s without a byte after which a CRLF keep-alive is sent; 0: none */
 	uint8_t protocol;	    /* enum image_protocol */
 	uint8_t reuse;		    /* enum image_reuse */
 	uint8_t pad[2];
 	uint32_t order;		    /* position in the configuration: "first configured" wins */
+	struct image_section dns;   /* struct image_str: its canonical DNs, to tell whom we expected; the DN table decides */
 };
 
 /*
@@ -224,6 +226,21 @@ struct image_host {
 	struct image_str name;
 	uint32_t flags;
 	uint32_t pad;
+};
+
+/* A name server. */
+#define RESOLVERS_MAX 8
+
+struct image_resolver {
+	uint8_t addr[16]; /* IPv4 mapped */
+	uint16_t port;
+	uint16_t pad;
+};
+
+/* A line of the hosts file: an address and one of its names. */
+struct image_alias {
+	struct image_str name; /* canonical */
+	uint8_t addr[16];      /* IPv4 mapped */
 };
 
 /* Settings that only a restart can change; the master compares them. */
@@ -277,6 +294,8 @@ struct image_header {
 	uint64_t address_bits[3];	 /* bit n: some prefix has n bits (IPv4's count from 96) */
 	struct image_section rules;	 /* struct image_rule, in order, the enabled ones */
 	struct image_section auths;	 /* struct image_auth */
+	struct image_section resolvers;	 /* struct image_resolver, in the order in which to ask them */
+	struct image_section aliases;	 /* struct image_alias, in the hosts file's order */
 	uint64_t dn_count;		 /* distinct DNs */
 	uint64_t suffix_lengths;	 /* bit min(labels, 63) set: some wildcard has that many labels */
 };

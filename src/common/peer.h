@@ -16,6 +16,7 @@
 
 #define PEER_CHAIN_MAX 10   /* certificates above the leaf, the anchor included */
 #define PEER_DOMAINS_MAX 16 /* domains that one connection can stand for */
+#define PEER_NAMES_MAX 4096 /* bytes of the names in facts; a certificate with more has none that count */
 
 /* What remains of one certificate of the verified chain. */
 struct cert_facts {
@@ -36,6 +37,7 @@ struct peer_facts {
 	uint32_t dn_len;		/* canonical DN in dn[] */
 	uint32_t text_len;		/* printed DN behind it */
 	uint32_t issuer_len;		/* printed issuer behind that */
+	uint32_t names_len;		/* behind that: its SIP domain identities, each a length byte and a canonical host */
 	uint8_t dn[];
 };
 
@@ -55,6 +57,7 @@ enum peer_verdict {
 	PEER_DN_UNKNOWN,	/* not configured */
 	PEER_CA_MISMATCH,	/* DN configured, but for another CA */
 	PEER_DOMAIN_DISABLED,	/* all domains of the DN are disabled */
+	PEER_NAME_MISMATCH,	/* no subject alternative name is that of the domain asked for */
 	PEER_PLAIN,		/* no TLS, address not in trusted_addresses */
 	PEER_VERDICT_COUNT
 };

@@ -122,13 +122,10 @@ static void read_secrets(struct config *c, const struct config_node *root)
 
 static void read_choices(struct config *c, const struct config_node *root)
 {
-	struct config_node match = config_get(root, "outbound_match", TYPE_STRING);
 	struct image_header *h = image_builder_header(c->b);
 
 	h->outbound_match_to = (uint8_t)config_choice(root, "outbound_match", config_outbound_match, 0);
 	h->foreign_request_uri = (uint8_t)config_choice(root, "foreign_request_uri", config_foreign_uri, FOREIGN_REJECT);
-	if (h->outbound_match_to)
-		config_warn(&match, "\"to\" is not supported by this version and has no effect");
 }
 
 static void read_sections(struct config *c, const struct config_node *root)
@@ -137,11 +134,15 @@ static void read_sections(struct config *c, const struct config_node *root)
 
 	read_settings(c, root);
 	config_read_process(c, root);
+	config_read_resolvers(c, root);
 	read_choices(c, root);
 	config_read_tls(c, root);
-	if (outbound.value)
-		(void)config_profile_index(c, &outbound); /* checked; used when connections are opened to outside */
-	config_read_listeners(c, root);
+	c->outbound_profile = IMAGE_NONE;
+	config_read_listeners(c, root); /* it may choose the profile */
+	if (outbound.value) {
+		c->outbound_profile = config_profile_index(c, &outbound);
+		config_check_outbound(c, &outbound, c->outbound_profile);
+	}
 	config_read_clusters(c, root);
 	read_local_domains(c, root);
 	config_read_identity(c, root);

@@ -57,6 +57,8 @@ struct config {
 	size_t cas_count, cas_hit;
 	struct image_section cas_rows; /* the list of CAs written last: neighbours mostly share it */
 	struct image_spki *cas_last;
+	uint32_t outbound_profile; /* of domains that name none; IMAGE_NONE: there is none to be had */
+	bool external_udp;	   /* there is an external UDP listener */
 	bool trust_is_ambiguous; /* a listener trusts several CAs: a domain with a DN must name its own */
 	struct image_identity identity; /* the global one: what the domains' inherit */
 	uint32_t identity_index;
@@ -80,6 +82,7 @@ void config_done(struct config *c);
 
 /* The sections, each in its file, in this order. */
 void config_read_process(struct config *c, const struct config_node *root);
+void config_read_resolvers(struct config *c, const struct config_node *root);
 void config_read_tls(struct config *c, const struct config_node *root);
 void config_read_listeners(struct config *c, const struct config_node *root);
 void config_read_clusters(struct config *c, const struct config_node *root);
@@ -102,11 +105,17 @@ struct pki_file config_file(const struct config_node *n);
 
 /* ---- between the sections ---- */
 
+/* Is the profile, named at `n`, good for connections that we open?  It complains. */
+void config_check_outbound(const struct config *c, const struct config_node *n, uint32_t profile);
+
 /* Index of a TLS profile; IMAGE_NONE after a complaint. */
 uint32_t config_profile_index(const struct config *c, const struct config_node *name);
 
 /* The `identity` of a domain into a row; *own: its vouches_for has "own". */
 uint32_t config_identity(struct config *c, const struct config_node *n, bool *own);
+
+/* How to reach an external domain, into its row (config_domain_reach.c). */
+void config_domain_reach(struct config *c, const struct config_node *n, struct image_domain *row);
 
 /* One external domain, checked already. */
 void config_domain(struct config *c, const struct config_node *n, struct config_where where);

@@ -1,13 +1,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/addr.h"
 #include "common/dn.h"
 #include "common/sip/uri.h"
 #include "master/config.h"
 
-#define CAS_MAX 64   /* of one domain */
-#define HOSTS_MAX 16 /* of one domain */
+#define CAS_MAX 64 /* of one domain */
 
 /* ---- who may issue its certificate ---- */
 
@@ -168,54 +166,15 @@ static void complain_twice(struct config *c, const struct config_node *n, struct
 	    json_string_value(name.value), c->source.path, json_where(c->source.text, pointer), pointer);
 }
 
-/* ---- where it is ---- */
+/* ---- the rest ---- */
 
-static bool read_target(struct config *c, const struct config_node *n, struct image_target *out)
+/* What this version would not do, though the configuration says it, and what is unwise. */
+static void check_rest(const struct config_node *n, const struct image_domain *row)
 {
-	struct config_node host = config_get(n, "host", TYPE_STRING);
-	char canonical[CONFIG_HOST_MAX];
-	struct span name = host.value ? config_host(&host, canonical) : SPAN_NONE;
-
-	if (name.len == 0)
-		return false;
-	*out = (struct image_target){
-		.host = image_put_text(c->b, name),
-		.port = (uint16_t)config_integer(n, "port", 1, 65535, 0),
-	};
-	out->literal = addr_parse(name, out->addr);
-	return true;
-}
-
-/* `host` and `port`, or `hosts`. */
-static void read_hosts(struct config *c, const struct config_node *n, struct image_domain *row)
-{
-	struct config_node list = config_get(n, "hosts", TYPE_ARRAY);
-	struct image_target targets[HOSTS_MAX];
-	size_t count = 0, given = json_array_size(list.value);
-
-	if (list.value && (config_has(n, "host") || config_has(n, "port")))
-		config_bad(&list, "expected either \"hosts\" or \"host\" and \"port\"");
-	if (list.value && (given == 0 || given > HOSTS_MAX))
-		config_bad(&list, "found %zu hosts, expected 1 to %d", given, HOSTS_MAX);
-	for (size_t i = 0; i < MIN(given, (size_t)HOSTS_MAX); i++) {
-		struct config_node e = config_at(&list, i);
-
-		count += read_target(c, &e, &targets[count]);
-	}
-	if (!list.value && config_has(n, "host"))
-		count = read_target(c, n, &targets[0]);
-	row->hosts = image_put_array(c->b, targets, count, sizeof(*targets));
-}
-
-/* What this version would not do, though the configuration says it, and what is used when connections are opened to outside. */
-static void check_rest(struct config *c, const struct config_node *n, const struct image_domain *row)
-{
-	struct config_node profile = config_get(n, "tls", TYPE_STRING), match = config_get(n, "match", TYPE_STRING),
+	struct config_node match = config_get(n, "match", TYPE_STRING),
 			   enforce = config_get(n, "enforce", TYPE_BOOLEAN), udp = config_get(n, "trust_udp", TYPE_BOOLEAN),
 			   dn = config_get(n, "distinguished_name", TYPE_STRINGS);
 
-	if (profile.value)
-		(void)config_profile_index(c, &profile); /* it complains */
 	if (match.value && config_choice(n, "match", config_match, MATCH_ANY) != MATCH_ANY)
 		config_bad(&match, "\"all\" is not supported by this version; leave it out");
 	if (enforce.value && json_is_false(enforce.value))
@@ -237,8 +196,12 @@ static uint32_t flags_of(const struct config_node *n)
 		{ "enforce", true, DOMAIN_ENFORCE },
 		{ "trust_domain", false, DOMAIN_TRUST_DOMAIN },
 		{ "trust_udp", false, DOMAIN_TRUST_UDP },
+		{ "allow_wildcard", false, DOMAIN_ALLOW_WILDCARD },
 	};
 	uint32_t flags = config_has(n, "distinguished_name") ? DOMAIN_HAS_DN : 0;
+
+	if (!config_flag(n, "retry_after", true))
+		flags |= DOMAIN_NO_RETRY_AFTER;
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		if (config_flag(n, rows[i].key, rows[i].otherwise))
@@ -254,10 +217,8 @@ static struct image_domain read_row(struct config *c, const struct config_node *
 		.flags = flags_of(n),
 		.identity = c->identity_index,
 		.order = image_domain_count(c->b),
-		.tls = IMAGE_NONE,
 		.limits = IMAGE_NONE,
 		.auth = IMAGE_NONE,
-		.protocol = (uint8_t)config_choice(n, "protocol", config_protocols, PROTO_TLS),
 	};
 	bool own = c->vouches_own;
 
@@ -267,10 +228,16 @@ static struct image_domain read_row(struct config *c, const struct config_node *
 		row.flags |= DOMAIN_VOUCHES_OWN;
 	row.trust = read_trust(c, n);
 	row.trusted_addresses = config_cidrs(c, &addresses);
-	read_hosts(c, n, &row);
+	config_domain_reach(c, n, &row);
 	check_trust(c, n);
-	check_rest(c, n, &row);
+	check_rest(n, &row);
 	return row;
+}
+
+static void put_addresses(struct config *c, const struct image_domain *row, uint32_t index)
+{
+	for (uint64_t i = 0; i < row->trusted_addresses.count; i++)
+		image_add_address(c->b, image_heap_cidr(c->b, row->trusted_addresses, i), index);
 }
 
 void config_domain(struct config *c, const struct config_node *n, struct config_where where)
@@ -293,4 +260,5 @@ void config_domain(struct config *c, const struct config_node *n, struct config_
 
 		read_dn(c, &e, index);
 	}
+	put_addresses(c, &row, index);
 }

@@ -155,6 +155,8 @@ static void read_profile(struct config *c, const struct config_node *n, struct i
 	if (p->takes_peers && !p->trust_named)
 		config_bad(&name, "profile \"%s\" has no \"trust\", so no peer's certificate can be checked; name the CA files, or set client_certificate to \"off\"",
 		    p->name);
+	if (row->side == SIDE_EXTERNAL && c->outbound_profile == IMAGE_NONE)
+		c->outbound_profile = row->tls;
 	if (p->trust_count > 1 && !p->any_trusted_ca && p->takes_peers)
 		c->trust_is_ambiguous = true;
 }

@@ -247,6 +247,16 @@ void config_read_tls(struct config *c, const struct config_node *root)
 	}
 }
 
+void config_check_outbound(const struct config *c, const struct config_node *n, uint32_t profile)
+{
+	const struct config_profile *p = profile == IMAGE_NONE ? NULL : &c->profile[profile];
+
+	if (p && !p->has_certificate)
+		config_bad(n, "profile \"%s\" has no \"certificate\" and \"private_key\", and we must show them where we connect to", p->name);
+	if (p && !p->trust_named)
+		config_bad(n, "profile \"%s\" has no \"trust\", so no server's certificate can be checked; name the CA files", p->name);
+}
+
 uint32_t config_profile_index(const struct config *c, const struct config_node *name)
 {
 	for (size_t i = 0; i < c->profile_count; i++)

@@ -7,33 +7,10 @@
 
 #include "common/clock.h"
 #include "common/shm.h"
-
-/* Growing array of rows, or bytes. */
-struct rows {
-	char *p;
-	size_t count, cap;
-};
-
-/* A DN of a domain, until the table is made. */
-struct dn_entry {
-	uint64_t hash, key;
-	uint32_t key_len, domain;
-	uint32_t next; /* entry of the same DN; IMAGE_NONE: last */
-};
-
-struct image_builder {
-	struct image_header h;
-	struct rows heap;
-	struct rows listeners, tls, clusters, identities, domains, dns, hosts, strip;
-	struct rows names; /* struct image_name_bucket, open addressing, while it grows */
-	size_t names_used;
-	bool failed;
-};
-
-#define HEAP_START ((sizeof(struct image_header) + 63) & ~(size_t)63)
+#include "master/image_rows.h"
 
 /* Room for n more elements of `size`; NULL: no memory, and the builder has failed. */
-static void *extend(struct image_builder *b, struct rows *r, size_t n, size_t size)
+void *image_extend(struct image_builder *b, struct rows *r, size_t n, size_t size)
 {
 	size_t cap = r->cap ? r->cap : 64;
 	char *p;
@@ -89,6 +66,9 @@ void image_builder_free(struct image_builder *b)
 	free(b->hosts.p);
 	free(b->strip.p);
 	free(b->names.p);
+	free(b->limits.p);
+	free(b->addresses.p);
+	free(b->ids.p);
 	free(b);
 }
 
@@ -104,10 +84,10 @@ struct image_header *image_builder_header(struct image_builder *b)
 
 /* ---- the heap ---- */
 
-static uint64_t put(struct image_builder *b, const void *data, size_t len, size_t align)
+uint64_t image_put(struct image_builder *b, const void *data, size_t len, size_t align)
 {
 	size_t pad = (align - b->heap.count % align) % align;
-	char *p = extend(b, &b->heap, pad + len, 1);
+	char *p = image_extend(b, &b->heap, pad + len, 1);
 
 	if (!p)
 		return HEAP_START;
@@ -119,12 +99,20 @@ static uint64_t put(struct image_builder *b, const void *data, size_t len, size_
 
 struct image_str image_put_text(struct image_builder *b, struct span text)
 {
-	return (struct image_str){ .off = put(b, text.p, text.len, 1), .len = (uint32_t)text.len };
+	return (struct image_str){ .off = image_put(b, text.p, text.len, 1), .len = (uint32_t)text.len };
 }
 
 struct image_section image_put_array(struct image_builder *b, const void *rows, size_t count, size_t size)
 {
-	return (struct image_section){ .off = put(b, rows, count * size, 8), .count = count };
+	return (struct image_section){ .off = image_put(b, rows, count * size, 8), .count = count };
+}
+
+struct image_cidr image_heap_cidr(const struct image_builder *b, struct image_section s, uint64_t index)
+{
+	struct image_cidr c;
+
+	memcpy(&c, b->heap.p + (s.off - HEAP_START) + index * sizeof(c), sizeof(c));
+	return c;
 }
 
 struct span image_heap_text(const struct image_builder *b, struct image_str s)
@@ -136,7 +124,7 @@ struct span image_heap_text(const struct image_builder *b, struct image_str s)
 
 static uint32_t add(struct image_builder *b, struct rows *r, const void *row, size_t size)
 {
-	void *p = extend(b, r, 1, size);
+	void *p = image_extend(b, r, 1, size);
 
 	if (!p)
 		return 0;
@@ -179,11 +167,25 @@ struct image_domain *image_domain_row(struct image_builder *b, uint32_t index)
 	return (struct image_domain *)(void *)b->domains.p + index;
 }
 
+uint32_t image_add_limits(struct image_builder *b, const struct image_limits *row)
+{
+	return add(b, &b->limits, row, sizeof(*row));
+}
+
+void image_add_address(struct image_builder *b, struct image_cidr prefix, uint32_t domain)
+{
+	struct address_entry e = { .prefix = prefix, .domain = domain, .next = IMAGE_NONE };
+
+	image_prefix_mask(&e.prefix);
+	b->h.address_bits[prefix.bits / 64] |= UINT64_C(1) << prefix.bits % 64;
+	(void)add(b, &b->addresses, &e, sizeof(e)); /* a failure is kept in the builder */
+}
+
 void image_add_dn(struct image_builder *b, const struct dn *dn, uint32_t domain)
 {
 	struct dn_entry e = {
 		.hash = siphash(&b->h.hash_key, dn->bytes, dn->len),
-		.key = put(b, dn->bytes, dn->len, 1),
+		.key = image_put(b, dn->bytes, dn->len, 1),
 		.key_len = (uint32_t)dn->len,
 		.domain = domain,
 		.next = IMAGE_NONE,
@@ -292,93 +294,6 @@ uint32_t image_claim_name(struct image_builder *b, uint32_t domain)
 	return IMAGE_NONE;
 }
 
-/* ---- the tables ---- */
-
-static size_t table_size(size_t entries)
-{
-	size_t n = 2;
-
-	while (n < entries * 2)
-		n *= 2;
-	return n;
-}
-
-/* First pass: one bucket per DN; `first` is the first entry, `domains` how many. */
-static void place_dns(struct image_builder *b, struct image_dn_bucket *table, size_t mask, uint32_t *last)
-{
-	struct dn_entry *e = (struct dn_entry *)(void *)b->dns.p;
-
-	for (uint32_t i = 0; i < b->dns.count; i++) {
-		size_t at = e[i].hash & mask;
-
-		while (table[at].key_len && (table[at].hash != e[i].hash || table[at].key_len != e[i].key_len ||
-						memcmp(b->heap.p + (table[at].key - HEAP_START), b->heap.p + (e[i].key - HEAP_START), e[i].key_len)))
-			at = (at + 1) & mask;
-		if (table[at].key_len) {
-			e[last[at]].next = i;
-		} else {
-			table[at] = (struct image_dn_bucket){ .hash = e[i].hash, .key = e[i].key, .key_len = e[i].key_len, .first = i };
-			b->h.dn_count++;
-		}
-		last[at] = i;
-		table[at].domains++;
-	}
-}
-
-/* Second pass: the lists of domains onto the heap. */
-static void list_dns(struct image_builder *b, struct image_dn_bucket *table, size_t size)
-{
-	const struct dn_entry *e = (const struct dn_entry *)(const void *)b->dns.p;
-
-	for (size_t i = 0; i < size; i++) {
-		uint32_t entry = (uint32_t)table[i].first;
-
-		if (!table[i].key_len)
-			continue;
-		table[i].first = put(b, NULL, 0, 4);
-		for (; entry != IMAGE_NONE; entry = e[entry].next)
-			(void)put(b, &e[entry].domain, sizeof(uint32_t), 4); /* they stand one behind the other */
-	}
-}
-
-static struct image_dn_bucket *make_dn_table(struct image_builder *b, size_t *size)
-{
-	struct image_dn_bucket *table;
-	uint32_t *last;
-
-	*size = table_size(b->dns.count);
-	table = calloc(*size, sizeof(*table));
-	last = calloc(*size, sizeof(*last));
-	if (table && last) {
-		place_dns(b, table, *size - 1, last);
-		list_dns(b, table, *size);
-	} else {
-		b->failed = true;
-	}
-	free(last);
-	return table;
-}
-
-static struct image_host *make_host_table(struct image_builder *b, size_t *size)
-{
-	const struct image_host *rows = (const struct image_host *)(const void *)b->hosts.p;
-	struct image_host *table;
-
-	*size = table_size(b->hosts.count);
-	table = calloc(*size, sizeof(*table));
-	if (!table)
-		b->failed = true;
-	for (size_t i = 0; table && i < b->hosts.count; i++) {
-		struct span name = image_heap_text(b, rows[i].name);
-		size_t at = siphash(&b->h.hash_key, name.p, name.len) & (*size - 1);
-
-		while (table[at].name.len)
-			at = (at + 1) & (*size - 1);
-		table[at] = rows[i];
-	}
-	return table;
-}
-
 /* ---- writing ---- */
 
 struct piece {
@@ -416,11 +331,14 @@ static int write_pieces(struct image_builder *b, int fd, const struct piece *pie
 
 int image_builder_finish(struct image_builder *b)
 {
-	size_t dn_size = 0, host_size = 0;
-	struct image_dn_bucket *dn_table = make_dn_table(b, &dn_size);
-	struct image_host *host_table = make_host_table(b, &host_size);
+	size_t dn_size = 0, host_size = 0, address_size = 0;
+	struct image_dn_bucket *dn_table = image_dn_table(b, &dn_size);
+	struct image_host *host_table = image_host_table(b, &host_size);
+	struct image_address_bucket *address_table = image_address_table(b, &address_size);
 	int fd, rc = -ENOMEM;
 
+	if (b->ids.count == 0)
+		image_builder_ids(b, &(struct route_keys){ 0 });
 	if (b->names.cap == 0)
 		(void)grow_names(b); /* a failure is kept in the builder */
 	const struct piece pieces[] = {
@@ -429,10 +347,13 @@ int image_builder_finish(struct image_builder *b)
 		{ &b->h.clusters, b->clusters.p, b->clusters.count, sizeof(struct image_cluster) },
 		{ &b->h.identities, b->identities.p, b->identities.count, sizeof(struct image_identity) },
 		{ &b->h.domains, b->domains.p, b->domains.count, sizeof(struct image_domain) },
+		{ &b->h.limits, b->limits.p, b->limits.count, sizeof(struct image_limits) },
 		{ &b->h.strip, b->strip.p, b->strip.count, sizeof(struct image_str) },
 		{ &b->h.dn_table, dn_table, dn_size, sizeof(struct image_dn_bucket) },
 		{ &b->h.name_table, b->names.p, b->names.cap, sizeof(struct image_name_bucket) },
 		{ &b->h.hosts, host_table, host_size, sizeof(struct image_host) },
+		{ &b->h.ids, b->ids.p, b->ids.count, sizeof(struct image_id_bucket) },
+		{ &b->h.addresses, address_table, address_size, sizeof(struct image_address_bucket) },
 	};
 	fd = b->failed ? -ENOMEM : shm_create("sipward-image");
 	if (fd >= 0) {
@@ -444,5 +365,6 @@ int image_builder_finish(struct image_builder *b)
 	}
 	free(dn_table);
 	free(host_table);
+	free(address_table);
 	return rc < 0 ? rc : fd;
 }

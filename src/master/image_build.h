@@ -15,6 +15,7 @@
 #include "common/base.h"
 #include "common/dn.h"
 #include "common/image_layout.h"
+#include "common/policy/route.h"
 #include "common/span.h"
 
 struct image_builder;
@@ -40,6 +41,11 @@ uint32_t image_add_cluster(struct image_builder *b, const struct image_cluster *
 uint32_t image_add_identity(struct image_builder *b, const struct image_identity *row);
 uint32_t image_add_domain(struct image_builder *b, const struct image_domain *row);
 
+uint32_t image_add_limits(struct image_builder *b, const struct image_limits *row);
+
+/* A prefix of a domain's trusted_addresses. */
+void image_add_address(struct image_builder *b, struct image_cidr prefix, uint32_t domain);
+
 /* A canonical DN leads to a domain. */
 void image_add_dn(struct image_builder *b, const struct dn *dn, uint32_t domain);
 
@@ -51,6 +57,7 @@ void image_add_strip(struct image_builder *b, struct span name);
 
 uint32_t image_domain_count(const struct image_builder *b);
 struct image_domain *image_domain_row(struct image_builder *b, uint32_t index);
+struct image_cidr image_heap_cidr(const struct image_builder *b, struct image_section s, uint64_t index);
 struct span image_heap_text(const struct image_builder *b, struct image_str s);
 
 /*
@@ -58,6 +65,9 @@ struct span image_heap_text(const struct image_builder *b, struct image_str s);
  * first.  Call once for each domain, in order.
  */
 uint32_t image_claim_name(struct image_builder *b, uint32_t domain);
+
+/* Once all domains are there: the table that leads from their keyed ids back to them. */
+void image_builder_ids(struct image_builder *b, const struct route_keys *keys);
 
 /* Lay out, write and seal.  The memfd, or -errno. */
 MUST_USE int image_builder_finish(struct image_builder *b);

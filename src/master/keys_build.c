@@ -63,6 +63,12 @@ void keys_add(struct keys_builder *k, enum keys_kind kind, uint32_t profile, con
 	k->len += need;
 }
 
+const uint8_t *keys_builder_records(const struct keys_builder *k, size_t *len)
+{
+	*len = k->len;
+	return k->p;
+}
+
 int keys_builder_finish(struct keys_builder *k, uint64_t generation)
 {
 	struct keys_header h = { .magic = KEYS_MAGIC, .size = sizeof(h) + k->len, .generation = generation };

@@ -1,14 +1,31 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/policy/route_keys.h"
 #include "master/config.h"
 #include "master/loader.h"
+
+/* Tokens name domains by keyed ids; the image leads back. */
+static void put_ids(struct config *c)
+{
+	struct route_keys keys;
+	size_t len;
+	const uint8_t *records = keys_builder_records(c->keys, &len);
+
+	if (records && route_keys_read(records, len, &keys))
+		image_builder_ids(c->b, &keys);
+	else
+		image_builder_fail(c->b);
+	explicit_bzero(&keys, sizeof(keys));
+}
 
 /* Both memfds, or neither. */
 static int publish(struct config *c, const char *path, uint64_t generation, struct load_result *out)
 {
-	int image = image_builder_finish(c->b), keys;
+	int image, keys;
 
+	put_ids(c);
+	image = image_builder_finish(c->b);
 	if (image < 0) {
 		complain(c->complaints, path, 0, NULL, "the image cannot be built: %s", strerror(-image));
 		return -1;

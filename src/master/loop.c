@@ -73,15 +73,15 @@ static void on_message(struct master *m, struct child *c, const struct ctl_msg *
 		reload_answer(m, c, msg);
 		break;
 	case CTL_ASK_RELOAD:
-		if (!child_is_worker(c))
+		if (child_is_admin(c))
 			reload_ask(m, c, msg->arg);
 		break;
 	case CTL_ASK_STOP:
-		if (!child_is_worker(c))
+		if (child_is_admin(c))
 			leave_stop(m, 0);
 		break;
 	case CTL_ASK_DRAIN:
-		if (!child_is_worker(c))
+		if (child_is_admin(c))
 			leave_drain(m);
 		break;
 	default: /* ctl_recv lets nothing else through */

@@ -17,9 +17,10 @@
 
 /* Workers come first: the index of a worker is its place. */
 static const struct process processes[] = {
-	/* name      one for each worker   entry */
-	{ "worker", true,		  worker_main },
-	{ "admin",  false,		  admin_main },
+	/* name        kind	       entry */
+	{ "worker",   PROCESS_WORKER,   worker_main },
+	{ "resolver", PROCESS_RESOLVER, resolver_main },
+	{ "admin",    PROCESS_ADMIN,    admin_main },
 };
 
 /* Whatever can be refused is refused before the first child is forked. */
@@ -40,6 +41,8 @@ static int start(struct master *m, int *pid_fd)
 		rc = startup_listeners(m);
 	if (rc == 0)
 		rc = startup_control_socket(m);
+	if (rc == 0)
+		rc = startup_questions(m);
 	if (rc == 0)
 		rc = startup_children(m, processes, ARRAY_LEN(processes));
 	if (rc == 0) {

@@ -24,10 +24,16 @@
 #define NO_CHILD UINT32_MAX
 #define TICKETS_MAX 64		/* operators waiting for the end of a reload */
 
+enum process_kind {
+	PROCESS_WORKER,	  /* as many as are configured, with keys and listening sockets */
+	PROCESS_ADMIN,	  /* one, with the log and the control socket */
+	PROCESS_RESOLVER, /* one, with its channels to the workers and no shared memory */
+};
+
 /* A row of the process table. */
 struct process {
 	const char *name;
-	bool per_worker; /* as many as there are workers, with keys and listening sockets; else one, without */
+	enum process_kind kind;
 	void (*entry)(const struct heritage *h); /* never returns */
 };
 
@@ -99,6 +105,7 @@ struct master {
 	int log_pipe[2];
 	int mail_fds[WORKERS_MAX]; /* eventfds; one for each worker */
 	int control_socket_fd; /* -1: none */
+	int (*questions)[2];   /* of each worker: its channel to the resolver, the worker's end first; kept for replacements */
 	struct reload reload;
 	enum phase phase;
 	uint64_t deadline;	 /* STARTING: to be running; DRAINING: to be drained; STOPPING: then SIGKILL */
@@ -109,7 +116,13 @@ struct master {
 
 static inline bool child_is_worker(const struct child *c)
 {
-	return c->process->per_worker;
+	return c->process->kind == PROCESS_WORKER;
+}
+
+/* Operators speak through it. */
+static inline bool child_is_admin(const struct child *c)
+{
+	return c->process->kind == PROCESS_ADMIN;
 }
 
 static inline bool leaving(const struct master *m)

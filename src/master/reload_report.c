@@ -90,7 +90,7 @@ void reload_log_to(struct master *m, int fd)
 		m->log_fd = fd;
 		msg = (struct ctl_msg){ .id = CTL_LOG_FD, .fd_count = 1, .fds = { fd } };
 		for (size_t i = 0; i < m->child_count; i++)
-			if (!child_is_worker(&m->children[i]))
+			if (child_is_admin(&m->children[i]))
 				child_send(&m->children[i], &msg);
 	}
 	log_setup(m->log_fd, "master", log->format == LOG_JSON, (enum log_level)log->level);

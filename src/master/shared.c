@@ -96,6 +96,14 @@ int shared_narrow(const struct shared *s, uint32_t worker)
 	return rc;
 }
 
+void shared_drop(struct shared *s)
+{
+	for (size_t i = 0; i < SHARED_REGIONS; i++) {
+		(void)munmap(s->region[i].p, s->region[i].size); /* a whole mapping of ours: cannot fail */
+		s->region[i].p = NULL;
+	}
+}
+
 /* Only where there is data: touching the holes would fill them with memory. */
 static void clean_part(const struct shared_region *r, uint32_t worker)
 {

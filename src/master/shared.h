@@ -49,6 +49,9 @@ MUST_USE int shared_init(struct shared *s, uint32_t workers, size_t rows);
 /* Child: make read-only what is not worker `worker`'s own; `worker` = UINT32_MAX: everything. 0 or -errno. */
 MUST_USE int shared_narrow(const struct shared *s, uint32_t worker);
 
+/* Child that has no use for them: give all regions up. */
+void shared_drop(struct shared *s);
+
 /* Worker: zero the own rows, gauges and presence, which the one before has left. */
 void shared_clean(const struct shared *s, uint32_t worker);
 

@@ -25,7 +25,7 @@ static int by_number(const void *a, const void *b)
 /* Close everything but what the heritage names. */
 static int close_others(const struct heritage *h)
 {
-	size_t n = 0, max = h->socket_count + WORKERS_MAX + 9;
+	size_t n = 0, max = h->socket_count + 2 * (size_t)h->workers + 9;
 	int *keep = malloc(max * sizeof(*keep));
 	unsigned from = STDERR_FILENO + 1;
 
@@ -37,6 +37,9 @@ static int close_others(const struct heritage *h)
 	keep[n++] = h->image_fd;
 	keep[n++] = h->keys_fd;
 	keep[n++] = h->control_socket_fd;
+	keep[n++] = h->resolver_fd;
+	for (size_t i = 0; h->question_fds && i < h->workers; i++)
+		keep[n++] = h->question_fds[i];
 	for (size_t i = 0; i < h->socket_count; i++)
 		keep[n++] = h->sockets[i].fd;
 	for (uint32_t i = 0; h->mail_fds && i < h->workers; i++)
@@ -77,6 +80,16 @@ static void forget(struct master *m)
 		outbox_clear(&m->children[i].outbox);
 }
 
+/* Nobody can write what is not his own, and the resolver, who reads what strangers answer, sees none of it. */
+static int limit_shared(struct master *m, const struct child *c)
+{
+	if (c->process->kind == PROCESS_RESOLVER) {
+		shared_drop(&m->shared);
+		return 0;
+	}
+	return shared_narrow(&m->shared, child_is_worker(c) ? c->index : UINT32_MAX);
+}
+
 static const char *prepare(struct master *m, const struct child *c, const struct heritage *h, pid_t master)
 {
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != master)
@@ -88,7 +101,7 @@ static const char *prepare(struct master *m, const struct child *c, const struct
 		proctitle_set("sipward: %s", c->process->name);
 	if (child_is_worker(c))
 		shared_clean(&m->shared, c->index);
-	if (shared_narrow(&m->shared, child_is_worker(c) ? c->index : UINT32_MAX) != 0)
+	if (limit_shared(m, c) != 0)
 		return "the shared memory cannot be mapped read-only";
 	forget(m);
 	if (close_others(h) != 0)
@@ -110,41 +123,68 @@ NORETURN static void run(struct master *m, const struct child *c, const struct h
 
 /* ---- in the master ---- */
 
+static void fill_regions(const struct master *m, struct heritage *h)
+{
+	h->counters = shared_counters(&m->shared);
+	h->rows = shared_rows(&m->shared);
+	h->rows_per_worker = m->shared.rows_per_worker;
+	h->states = shared_states(&m->shared);
+	h->mail = m->shared.region[SHARED_MAIL].p;
+	h->mail_each = m->shared.region[SHARED_MAIL].each;
+	h->presence = (struct presence *)(void *)m->shared.region[SHARED_PRESENCE].p;
+	h->buckets = m->shared.region[SHARED_BUCKETS].p;
+	h->nonces = m->shared.region[SHARED_NONCES].p;
+	h->master = shared_master(&m->shared);
+}
+
+static int fill_questions(const struct master *m, struct heritage *h)
+{
+	h->question_fds = malloc(m->workers * sizeof(*h->question_fds));
+	if (!h->question_fds)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < m->workers; i++)
+		h->question_fds[i] = m->questions[i][1];
+	return 0;
+}
+
+/* heritage_done is due in any case. */
 static int fill_heritage(const struct master *m, const struct child *c, int control_fd, struct heritage *h)
 {
-	bool worker = child_is_worker(c);
-	int rc;
+	bool worker = child_is_worker(c), admin = child_is_admin(c);
+	int rc = 0;
 
 	*h = (struct heritage){
 		.worker = worker ? c->index : 0,
 		.workers = m->workers,
 		.control_fd = control_fd,
-		.log_fd = worker ? m->log_pipe[1] : m->log_fd,
-		.log_pipe_fd = worker ? -1 : m->log_pipe[0],
+		.log_fd = admin ? m->log_fd : m->log_pipe[1],
+		.log_pipe_fd = admin ? m->log_pipe[0] : -1,
 		.image_fd = m->current.image_fd,
 		.keys_fd = worker ? m->current.keys_fd : -1,
-		.control_socket_fd = worker ? -1 : m->control_socket_fd,
-		.counters = shared_counters(&m->shared),
-		.rows = shared_rows(&m->shared),
-		.rows_per_worker = m->shared.rows_per_worker,
-		.states = shared_states(&m->shared),
-		.mail = m->shared.region[SHARED_MAIL].p,
-		.mail_each = m->shared.region[SHARED_MAIL].each,
-		.presence = (struct presence *)(void *)m->shared.region[SHARED_PRESENCE].p,
+		.control_socket_fd = admin ? m->control_socket_fd : -1,
+		.resolver_fd = worker ? m->questions[c->index][0] : -1,
 		.mail_fds = worker ? m->mail_fds : NULL,
-		.buckets = m->shared.region[SHARED_BUCKETS].p,
-		.nonces = m->shared.region[SHARED_NONCES].p,
-		.master = shared_master(&m->shared),
 		.uid = m->run_as.uid,
 		.gid = m->run_as.gid,
 		.drop = m->run_as.drop,
 	};
+	if (c->process->kind == PROCESS_RESOLVER)
+		rc = fill_questions(m, h);
+	else
+		fill_regions(m, h);
 	if (getrandom(&h->incarnation, sizeof(h->incarnation), 0) != sizeof(h->incarnation))
 		return -EIO;
-	rc = listeners_table(&m->current.listeners, &h->sockets, NULL, &h->socket_count);
+	if (rc == 0)
+		rc = listeners_table(&m->current.listeners, &h->sockets, NULL, &h->socket_count);
 	for (size_t i = 0; rc == 0 && !worker && i < h->socket_count; i++)
 		h->sockets[i].fd = -1;
 	return rc;
+}
+
+static void heritage_done(struct heritage *h)
+{
+	free(h->sockets);
+	free(h->question_fds);
 }
 
 static void note_start(struct master *m, struct child *c, pid_t pid, int control_fd)
@@ -180,8 +220,8 @@ int spawn_child(struct master *m, struct child *c)
 		if (pid == 0)
 			run(m, c, &h, master);
 		rc = pid < 0 ? -errno : 0;
-		free(h.sockets);
 	}
+	heritage_done(&h);
 	(void)close(pair[1]); /* the child's */
 	if (rc == 0)
 		note_start(m, c, pid, pair[0]);

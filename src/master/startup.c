@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/ctl.h"
 #include "common/log.h"
 #include "master/arguments.h"
 #include "master/log_open.h"
@@ -261,19 +262,34 @@ int startup_control_socket(struct master *m)
 	return p->control_socket_given ? EXIT_FAILURE : 0;
 }
 
+int startup_questions(struct master *m)
+{
+	int rc = 0;
+
+	m->questions = calloc(m->workers, sizeof(*m->questions));
+	if (!m->questions)
+		rc = -ENOMEM;
+	for (uint32_t i = 0; i < m->workers && rc == 0; i++)
+		rc = ctl_pair(m->questions[i]);
+	if (rc == 0)
+		return 0;
+	say("no channels to the resolver: %s", strerror(-rc));
+	return EXIT_FAILURE;
+}
+
 int startup_children(struct master *m, const struct process *table, size_t count)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < count; i++)
-		n += table[i].per_worker ? m->workers : 1;
+		n += table[i].kind == PROCESS_WORKER ? m->workers : 1;
 	m->children = calloc(n, sizeof(*m->children));
 	if (!m->children) {
 		say("out of memory");
 		return EXIT_FAILURE;
 	}
 	for (size_t i = 0; i < count; i++)
-		for (uint32_t k = 0; k < (table[i].per_worker ? m->workers : 1); k++)
+		for (uint32_t k = 0; k < (table[i].kind == PROCESS_WORKER ? m->workers : 1); k++)
 			m->children[m->child_count++] = (struct child){ .process = &table[i], .index = k,
 				.control_fd = -1, .slow_at = NEVER, .adopter = NO_CHILD };
 	m->deadline = clock_mono_ns() + START_TIME;
@@ -308,5 +324,6 @@ void startup_undo(struct master *m, int pid_fd)
 	loader_done(&m->reload.loader);
 	generation_done(&m->current);
 	free(m->children);
+	free(m->questions);
 	explicit_bzero(&m->secrets, sizeof(m->secrets));
 }

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "common/put.h"
 #include "common/sip/reply.h"
 #include "worker/events.h"
 
@@ -55,13 +56,12 @@ static struct span extra_for(struct worker *w, enum refusal r, char *buf, size_t
 	int n = 0;
 
 	switch (r) {
-	case REFUSAL_NO_OUTBOUND:
-		n = snprintf(buf, cap, "Warning: 399 sipward \"this version carries no requests to external domains\"\r\n");
-		break;
 	case REFUSAL_NOT_SECURE:
 		n = snprintf(buf, cap, "Warning: 381 sipward \"SIPS Not Allowed\"\r\n");
 		break;
 	case REFUSAL_NO_CONTAINER:
+	case REFUSAL_DOMAIN_DOWN:
+	case REFUSAL_DOMAIN_DN:
 	case REFUSAL_QUEUE_FULL:
 	case REFUSAL_DRAINING:
 	case REFUSAL_TOO_LARGE:
@@ -72,6 +72,20 @@ static struct span extra_for(struct worker *w, enum refusal r, char *buf, size_t
 		break;
 	}
 	return span_of(buf, (size_t)n);
+}
+
+/* RFC 3261 20.43; the text goes into a quoted string. */
+struct span answer_warning(struct worker *w, enum refusal r, const char *text, char *out, size_t cap)
+{
+	struct put o = put_into(out, cap);
+	char retry[128];
+
+	put_span(&o, SPAN("Warning: 399 sipward \""));
+	for (; *text; text++)
+		put_char(&o, *text >= ' ' && *text < 0x7f && *text != '"' && *text != '\\' ? *text : '\'');
+	put_span(&o, SPAN("\"\r\n"));
+	put_span(&o, extra_for(w, r, retry, sizeof(retry)));
+	return put_done(&o);
 }
 
 void answer_refusal(struct worker *w, struct conn *c, const struct sip_msg *msg, enum refusal r, struct span extra)

@@ -31,6 +31,11 @@ struct upstreams;
 struct listeners;
 struct listener;
 struct control;
+struct dialing;
+struct link;
+struct link_member;
+struct links;
+struct names;
 struct post;
 struct post_office;
 
@@ -89,6 +94,9 @@ struct conn {
 	uint8_t addr_text_len;
 	struct listener *listener; /* CONN_EXTERNAL, CONN_INTERNAL */
 	struct upstream *upstream; /* CONN_CONTAINER */
+	struct link *domain_link;   /* CONN_DOMAIN: what we opened it for */
+	struct link_member *members; /* the links that it serves: its own, or those that may use a peer's connection */
+	struct dialing *dialing;   /* being opened by us, until it is closed */
 	struct tls *tls;	   /* NULL: no TLS */
 	struct peer_facts *facts;
 	struct peer_judgement judgement;
@@ -101,6 +109,7 @@ struct conn {
 	struct buf flight;	/* what the kernel is sending */
 	struct timer timer;
 	uint64_t last_active;	/* ns */
+	uint64_t pinged;	/* ns: our last keep-alive */
 	uint64_t send_begun;	/* ns: of the send that is under way */
 	uint64_t turn;		/* the turn that `turn_bytes` belongs to */
 	size_t turn_bytes;
@@ -122,8 +131,10 @@ struct worker {
 	struct route_keys keys;
 	struct siphash_key way_back_key;
 	struct upstreams *upstreams;
+	struct links *links;
 	struct listeners *listeners;
 	struct control *control;
+	struct names *names; /* host names of domains */
 	struct post_office *post;
 	struct counters *counters;
 	struct conn_list lists[LIST_COUNT];
@@ -159,6 +170,8 @@ void conn_on_send(struct worker *w, struct conn *c, const struct ring_event *e);
 void conn_again(struct worker *w, struct conn *c);
 /* Receive buffers are back: arm again. */
 void conn_unpark(struct worker *w, struct conn *c);
+/* Go on with, or begin, the TLS handshake. */
+void conn_handshake(struct worker *w, struct conn *c);
 /* Stop reading, for back-pressure, until a container has taken what is queued, or is lost. */
 void conn_pause(struct worker *w, struct conn *c);
 void conn_resume_all(struct worker *w);
@@ -206,9 +219,6 @@ void conn_opened(struct worker *w, struct conn *c);
 
 /* Judge again by the image and time of now; false: the connection is being closed. */
 bool conn_judge_again(struct worker *w, struct conn *c);
-
-/* Is it judged, by the image of now, as the domain with that id (route_back_id)?  0 is nobody's. */
-bool conn_judged_as(const struct worker *w, const struct conn *c, uint64_t domain);
 
 /* conn_mail.c */
 

@@ -9,7 +9,9 @@
 #include "common/clock.h"
 #include "common/x509/facts.h"
 #include "worker/conn_table.h"
+#include "worker/dial.h"
 #include "worker/events.h"
+#include "worker/links.h"
 #include "worker/upstream.h"
 
 #define FLUSH_TIME (5 * NSEC_PER_SEC)
@@ -43,6 +45,7 @@ static void conn_free(struct worker *w, struct conn *c)
 	timer_clear(w->wheel, &c->timer);
 	close(c->fd);
 	tls_free(c->tls);
+	dial_done(c->dialing);
 	peer_facts_put(c->facts);
 	buf_clear(&c->in);
 	buf_clear(&c->hold);
@@ -77,6 +80,8 @@ static void leave(struct worker *w, struct conn *c, const char *reason)
 	if (c->upstream)
 		upstream_lost(w, c->upstream, c);
 	c->upstream = NULL;
+	if (c->domain_link || c->members)
+		links_lost(w, c);
 }
 
 void conn_shut(struct worker *w, struct conn *c)

@@ -178,9 +178,10 @@ static void decrypt(struct worker *w, struct conn *c)
 	}
 }
 
-static void handshake(struct worker *w, struct conn *c)
+void conn_handshake(struct worker *w, struct conn *c)
 {
-	w->handshake_steps--;
+	if (w->handshake_steps)
+		w->handshake_steps--;
 	switch (tls_handshake(c->tls)) {
 	case TLS_OK:
 		events_handshake_done(w, c);
@@ -206,7 +207,7 @@ static void process(struct worker *w, struct conn *c, const uint8_t *data, size_
 	}
 	tls_feed(c->tls, data, len);
 	if (c->state == CONN_HANDSHAKE)
-		handshake(w, c);
+		conn_handshake(w, c);
 	if (c->state == CONN_OPEN)
 		decrypt(w, c);
 	tls_feed(c->tls, NULL, 0); /* a connection that ends may leave some */

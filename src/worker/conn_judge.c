@@ -5,6 +5,8 @@
 #include "common/x509/judge.h"
 #include "worker/accept.h"
 #include "worker/events.h"
+#include "worker/links.h"
+#include "worker/upstream.h"
 
 /* A connection is idle after this long without a byte. */
 #define KEPT_IDLE (30 * NSEC_PER_SEC)
@@ -12,29 +14,56 @@
 /*
  * Index of the connection's TLS profile in the current image: what its
  * listener has now, for a reload may have given it another.  A connection of
- * a removed listener keeps its own, as long as there is one of that name.
+ * a removed listener keeps its own, as long as there is one of that name;
+ * so does one that we opened.
  */
 static uint32_t profile_of(const struct conn *c)
 {
 	const struct listener *l = c->listener;
 
-	return l->index != IMAGE_NONE ? l->row.tls : tls_context_profile(tls_get_context(c->tls));
+	return l && l->index != IMAGE_NONE ? l->row.tls : tls_context_profile(tls_get_context(c->tls));
+}
+
+/* A container: over TLS it has to show its DN, whoever opened the connection. */
+static bool is_inside(const struct conn *c)
+{
+	return c->kind == CONN_INTERNAL || c->kind == CONN_CONTAINER;
+}
+
+static void judge_inside(struct worker *w, struct conn *c)
+{
+	struct judge_want want = tls_want(c->tls);
+
+	judge_wanted(w->img, profile_of(c), &want, c->facts, w->wall, &c->judgement);
 }
 
 static void judge(struct worker *w, struct conn *c)
 {
-	if (c->facts)
+	if (c->kind == CONN_DOMAIN)
+		links_judge(w, c);
+	else if (is_inside(c))
+		judge_inside(w, c);
+	else if (c->facts)
 		judge_facts(w->img, profile_of(c), c->facts, w->wall, &c->judgement);
 	else if (!c->tls)
-		judge_address(w->img, c->addr, w->wall, &c->judgement);
+		judge_address(w->img, c->addr, c->datagram, &c->judgement);
 	else
 		c->judgement = (struct peer_judgement){ .generation = w->img->h->generation,
 			.verdict = PEER_NO_CERTIFICATE, .valid_until = INT64_MAX };
 }
 
-/* Must a peer without trust go?  On a listener with `require` it must. */
+static bool is_trusted(const struct conn *c)
+{
+	return is_inside(c) ? c->judgement.verdict == PEER_TRUSTED : c->judgement.domain_count > 0;
+}
+
+/* Must a peer without trust go?  Inside, and on a listener with `require`, it must; whom we called must be who we called. */
 static bool must_be_trusted(const struct conn *c)
 {
+	if (is_inside(c))
+		return true;
+	if (c->kind == CONN_DOMAIN)
+		return c->tls || c->judgement.verdict != PEER_PLAIN;
 	return c->tls && c->listener->client_certificate == CLIENT_CERT_REQUIRE;
 }
 
@@ -51,9 +80,9 @@ static bool kept_until_idle(const struct worker *w, const struct conn *c)
 bool conn_judge_again(struct worker *w, struct conn *c)
 {
 	struct peer_judgement before = c->judgement;
-	bool was_trusted = before.domain_count > 0;
+	bool was_trusted = is_trusted(c);
 
-	if (c->kind != CONN_EXTERNAL)
+	if (is_inside(c) && !c->tls) /* its address was looked at when it came */
 		return true;
 	if (c->judgement.generation != w->img->h->generation || c->judgement.valid_until <= w->wall) {
 		judge(w, c);
@@ -65,37 +94,37 @@ bool conn_judge_again(struct worker *w, struct conn *c)
 		events_judged(w, c, was_trusted);
 	}
 	/* Also when it was judged by this image: its handshake may have begun when the listener did not require it. */
-	if (c->judgement.domain_count || !must_be_trusted(c))
+	if (is_trusted(c) || !must_be_trusted(c))
 		return true;
 	conn_close(w, c, "trust lost");
 	return false;
 }
 
-bool conn_judged_as(const struct worker *w, const struct conn *c, uint64_t domain)
+/* What the handshake found, unless a reload has come between certificate and end of the handshake. */
+static void first_judgement(struct worker *w, struct conn *c)
 {
-	for (uint32_t i = 0; domain && i < c->judgement.domain_count; i++)
-		if (route_back_id(w->img, &w->keys, c->judgement.domain[i]) == domain)
-			return true;
-	return false;
+	if (c->tls) {
+		struct peer_facts *facts = tls_facts(c->tls);
+
+		c->facts = facts ? peer_facts_get(facts) : NULL;
+		c->judgement = *tls_judgement(c->tls);
+	}
+	if (!c->tls || c->judgement.generation != w->img->h->generation)
+		judge(w, c);
 }
 
 void conn_opened(struct worker *w, struct conn *c)
 {
 	c->state = CONN_OPEN;
-	if (c->kind == CONN_EXTERNAL) {
-		if (c->tls) {
-			struct peer_facts *facts = tls_facts(c->tls);
-
-			c->facts = facts ? peer_facts_get(facts) : NULL;
-			c->judgement = *tls_judgement(c->tls);
-			/* A reload may have come between certificate and end of the handshake. */
-			if (c->judgement.generation != w->img->h->generation)
-				judge(w, c);
-		} else {
-			judge(w, c);
-		}
+	if (c->tls || !is_inside(c))
+		first_judgement(w, c);
+	if (!is_inside(c))
 		timer_set(w->wheel, &c->timer, w->now + w->img->settings->idle_timeout * NSEC_PER_MSEC);
-	}
 	events_accepted(w, c);
-	(void)conn_judge_again(w, c); /* for a listener that has begun to require what this peer lacks */
+	if (!conn_judge_again(w, c)) /* a listener may have begun to require what this peer lacks */
+		return;
+	if (c->kind == CONN_CONTAINER)
+		upstream_opened(w, c->upstream);
+	else if (c->kind == CONN_DOMAIN)
+		links_opened(w, c);
 }

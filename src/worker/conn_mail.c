@@ -1,6 +1,7 @@
 #include "worker/conn.h"
 #include "worker/conn_table.h"
 #include "worker/events.h"
+#include "worker/links.h"
 #include "worker/post.h"
 
 /*
@@ -13,7 +14,7 @@ static struct conn *destination(struct worker *w, const struct post *p, size_t l
 
 	if (!c || (c->kind != CONN_EXTERNAL && c->kind != CONN_DOMAIN) || c->datagram || c->state != CONN_OPEN)
 		return NULL;
-	if (!conn_judge_again(w, c) || !conn_judged_as(w, c, p->domain))
+	if (p->domain == 0 || !conn_judge_again(w, c) || !links_speaks_for(w, c, p->domain))
 		return NULL;
 	return conn_queued(c) + len <= w->img->settings->queue_bytes ? c : NULL;
 }

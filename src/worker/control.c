@@ -10,8 +10,10 @@
 #include "common/ctl.h"
 #include "common/handover.h"
 #include "common/log.h"
+#include "common/policy/route_keys.h"
 #include "worker/accept.h"
 #include "worker/conn_table.h"
+#include "worker/links.h"
 #include "worker/upstream.h"
 
 /* A generation that is being built, or is ready. */
@@ -84,33 +86,6 @@ static const struct keys_header *map_keys(struct control *p, int fd)
 	return h->magic == KEYS_MAGIC && h->size == p->keys_size ? h : NULL;
 }
 
-/* Token secrets and the branch key among the records. */
-static bool take_route_keys(const struct keys_header *h, struct route_keys *out)
-{
-	const uint8_t *at = (const uint8_t *)(h + 1), *end = (const uint8_t *)h + h->size;
-	bool branch = false;
-
-	*out = (struct route_keys){ 0 };
-	while ((size_t)(end - at) >= sizeof(struct keys_record)) {
-		const struct keys_record *r = (const struct keys_record *)(const void *)at;
-		const uint8_t *data = at + sizeof(*r);
-		struct token_keys *t = &out->tokens;
-
-		if (r->len > (size_t)(end - data) || keys_record_size(r->len) > (size_t)(end - at))
-			return false;
-		if (r->kind == KEYS_TOKEN_SECRET && r->len == 32 && t->count < TOKEN_KEYS_MAX) {
-			/* First half: the key; the id is of the second, so that it tells nothing about the first. */
-			memcpy(t->key[t->count].key.k, data, 16);
-			t->key[t->count++].id = data[16];
-		} else if (r->kind == KEYS_BRANCH_KEY && r->len == 16) {
-			memcpy(out->branch.k, data, 16);
-			branch = true;
-		}
-		at += keys_record_size(r->len);
-	}
-	return branch && out->tokens.count > 0;
-}
-
 /* Attach everything; the contexts are then built step by step.  NULL, or why not. */
 static const char *begin(struct worker *w, struct control *p, int image_fd, int keys_fd)
 {
@@ -120,7 +95,7 @@ static const char *begin(struct worker *w, struct control *p, int image_fd, int 
 	if (!p->img)
 		return "the image cannot be attached";
 	keys = map_keys(p, keys_fd);
-	if (!keys || keys->generation != p->img->h->generation || !take_route_keys(keys, &p->keys))
+	if (!keys || keys->generation != p->img->h->generation || !route_keys_read((const uint8_t *)(keys + 1), keys->size - sizeof(*keys), &p->keys))
 		return "the keys cannot be read";
 	p->contexts = tls_contexts_new(p->img, keys, w->contexts);
 	if (!p->contexts)
@@ -154,6 +129,8 @@ static void use(struct worker *w, struct control *p)
 	tls_contexts_free(old_contexts);
 	if (w->upstreams)
 		upstreams_reload(w);
+	if (w->links)
+		links_reload(w);
 	if (w->listeners) {
 		listeners_update(w, p->handover.sockets, p->handover.count);
 		for (size_t i = 0; i < p->handover.count; i++)

@@ -6,8 +6,8 @@
  * Owns nothing: the connection belongs to the worker's table, what it is for
  * to upstream (containers) or links (external domains).
  *
- * It ends in upstream_opened or link_opened, or, whatever goes wrong, in
- * upstream_lost or link_lost with the connection's close_reason.
+ * It ends in conn_opened, or, whatever goes wrong, in upstream_lost or
+ * links_lost with the connection's close_reason.
  */
 #ifndef WORKER_DIAL_H
 #define WORKER_DIAL_H
@@ -31,7 +31,7 @@ MUST_USE struct conn *dial(struct worker *w, enum conn_kind kind, const struct d
 /* Completion of the connect. */
 void dial_on_connect(struct worker *w, struct conn *c, int res);
 
-/* The TLS handshake of a connection that we opened is over: judged, and not the one expected would have failed. */
-void dial_proved(struct worker *w, struct conn *c);
+/* What a connection that is being opened needs; NULL is fine. */
+void dial_done(struct dialing *d);
 
 #endif

@@ -197,6 +197,10 @@ void events_handshake_failed(struct worker *w, struct conn *c)
 
 	events_handshake_over(w, c);
 	counter_add(&w->counters->handshakes_failed, 1);
+	if (tls_expected(c->tls)) {
+		events_server_refused(w, c);
+		return;
+	}
 	if (w->log_budget)
 		w->log_budget--;
 	log_begin(&l, EVENT_CONN_REFUSED);
@@ -216,6 +220,99 @@ void events_handshake_failed(struct worker *w, struct conn *c)
 	log_end(&l);
 }
 
+#define EXPECTED_SHOWN 3 /* of the DNs that would have done */
+
+/* The names of the certificate by which a server without configured DN is known. */
+static void add_names(struct log_line *l, const struct peer_facts *facts)
+{
+	char text[512];
+	size_t n = 0, at = 0;
+	struct span name;
+
+	while (n < sizeof(text) - 1 && peer_facts_next_name(facts, &at, &name)) {
+		int k = snprintf(text + n, sizeof(text) - n, "%s%.*s", n ? "," : "", SPAN_FMT(name));
+
+		n = MIN(sizeof(text) - 1, n + (size_t)MAX(k, 0));
+	}
+	log_str(l, "names", span_of(text, n));
+}
+
+/* The DNs that would have done, and how the nearest of them differs. */
+static void add_dns(struct log_line *l, const struct worker *w, struct image_section dns, const struct peer_facts *facts)
+{
+	const struct image_str *row = image_at(w->img, dns);
+	struct span seen = facts ? peer_facts_dn(facts) : SPAN_NONE, nearest = SPAN_NONE;
+	char text[512], expected[2048];
+	unsigned most = 0;
+	size_t n, len = 0;
+
+	for (uint64_t i = 0; i < dns.count; i++) {
+		struct span dn = image_text(w->img, row[i]);
+		unsigned common = dn_common_attributes((const uint8_t *)dn.p, dn.len, (const uint8_t *)seen.p, seen.len);
+
+		if (i < EXPECTED_SHOWN) {
+			n = dn_print((const uint8_t *)dn.p, dn.len, text, sizeof(text));
+			len += (size_t)snprintf(expected + len, sizeof(expected) - len, "%s%.*s", i ? " or " : "", (int)n, text);
+		}
+		if (!nearest.p || common > most) {
+			nearest = dn;
+			most = common;
+		}
+	}
+	log_str(l, "expected", span_of(expected, len));
+	if (!seen.len || span_eq(seen, nearest))
+		return;
+	n = dn_explain_difference((const uint8_t *)seen.p, seen.len, (const uint8_t *)nearest.p, nearest.len, text, sizeof(text));
+	log_str(l, "difference", span_of(text, n));
+}
+
+static void add_expected(struct log_line *l, const struct worker *w, const struct tls_expect *e,
+    const struct peer_facts *facts)
+{
+	struct image_section dns = { 0 };
+
+	if (e->kind == EXPECT_CONTAINER && *e->server) {
+		log_str(l, "server", image_text(w->img, (*e->server)->id));
+		dns = (*e->server)->dns;
+	} else if (e->kind == EXPECT_DOMAIN) {
+		log_str(l, "domain", e->name);
+		if (*e->domain != IMAGE_NONE)
+			dns = w->img->domain[*e->domain].dns;
+	}
+	if (dns.count) {
+		add_dns(l, w, dns, facts);
+	} else if (e->kind == EXPECT_DOMAIN) {
+		log_str(l, "expected", e->name);
+		if (facts)
+			add_names(l, facts);
+	}
+}
+
+void events_server_refused(struct worker *w, struct conn *c)
+{
+	const struct peer_judgement *j = tls_judgement(c->tls);
+	const struct peer_facts *facts = tls_facts(c->tls);
+	struct log_line l;
+
+	if (w->log_budget)
+		w->log_budget--;
+	log_begin(&l, EVENT_PEER_SERVER_REFUSED);
+	l.wanted = l.wanted && w->log_budget;
+	add_conn(&l, c);
+	if (j->verdict != PEER_TRUSTED) {
+		counter_add(&w->counters->peers_refused, 1);
+		counter_add(&w->counters->verdict[j->verdict], 1);
+		log_cstr(&l, "reason", peer_verdict_name(j->verdict));
+	} else {
+		log_cstr(&l, "reason", "handshake");
+	}
+	log_cstr(&l, "detail", tls_error(c->tls));
+	if (l.wanted)
+		add_expected(&l, w, tls_expected(c->tls), facts);
+	add_facts(&l, facts);
+	log_end(&l);
+}
+
 void events_peer_refused(struct worker *w, struct conn *c, const char *why)
 {
 	struct log_line l;
@@ -231,7 +328,7 @@ void events_judged(struct worker *w, struct conn *c, bool was_trusted)
 	struct log_line l;
 
 	publish(w, c);
-	if (!was_trusted || c->judgement.domain_count)
+	if (!was_trusted || c->judgement.verdict == PEER_TRUSTED)
 		return;
 	counter_add(&w->counters->trust_lost, 1);
 	counter_add(&w->counters->verdict[c->judgement.verdict], 1);

@@ -19,7 +19,8 @@ uint32_t *source_of(struct worker *w, const uint8_t addr[16]);
 void events_handshake_begun(struct worker *w, struct conn *c);
 void events_handshake_over(struct worker *w, struct conn *c); /* it no longer counts as unfinished */
 void events_handshake_done(struct worker *w, struct conn *c);
-void events_handshake_failed(struct worker *w, struct conn *c);
+void events_handshake_failed(struct worker *w, struct conn *c); /* one that we began: events_server_refused */
+void events_server_refused(struct worker *w, struct conn *c);	/* it is not whom we expected */
 void events_peer_refused(struct worker *w, struct conn *c, const char *why);
 void events_judged(struct worker *w, struct conn *c, bool was_trusted); /* anew, while it is open */
 void events_message(struct worker *w, struct conn *c); /* one more passed on it */

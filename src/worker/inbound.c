@@ -7,6 +7,7 @@
 #include "worker/conn_table.h"
 #include "worker/events.h"
 #include "worker/hop.h"
+#include "worker/links.h"
 #include "worker/upstream.h"
 
 /* Everything decided about one request on its way in. */
@@ -42,7 +43,7 @@ static size_t write_record_route(struct worker *w, struct conn *c, const struct 
 		.time = (uint32_t)w->wall,
 	};
 
-	return hop_record_route(w, c, p->to, &t, msg->call_id, msg->request_uri.scheme == URI_SIPS, out, cap);
+	return hop_record_route(w, c, p->to, &t, msg->call_id, p->plan.uri.scheme == URI_SIPS, out, cap);
 }
 
 static void forward(struct worker *w, struct conn *c, const struct sip_msg *msg, const struct passage *p)
@@ -52,8 +53,8 @@ static void forward(struct worker *w, struct conn *c, const struct sip_msg *msg,
 		.via = span_of(via, write_via(w, c, p, via, sizeof(via))),
 		.source = span_of(c->addr_text, c->addr_text_len),
 		.source_port = c->port,
-		.routes_removed = p->plan.ours,
-		.identity = &p->identity,
+		.plan = &p->plan,
+		.identity = { .asserted = &p->identity },
 	};
 	size_t bound, len;
 	char *room;
@@ -85,10 +86,13 @@ static enum refusal examine(struct worker *w, struct conn *c, const struct sip_m
 	uint32_t domain = identity_domain(w->img, &c->judgement, msg);
 	enum refusal r;
 
+	/* Who names a container's address may hope that answers, or the container's own trust, go by it. */
+	if (upstream_is_via(w, &msg->via, c->addr))
+		return REFUSAL_SPOOFED_VIA;
 	route_plan_external(w->img, &w->keys, msg, domain, (uint32_t)w->wall, &p->plan);
 	if (p->plan.refusal != REFUSAL_NONE)
 		return p->plan.refusal;
-	r = route_check_uri(w->img, msg, p->plan.has_token);
+	r = route_check_uri(w->img, &p->plan, c->tls != NULL);
 	if (r != REFUSAL_NONE)
 		return r;
 	identity_decide(w->img, &c->judgement, msg, p->plan.has_token, &p->identity);
@@ -102,12 +106,63 @@ static enum refusal examine(struct worker *w, struct conn *c, const struct sip_m
 	return REFUSAL_NONE;
 }
 
+/* All but REGISTER and PUBLISH, where no listener says otherwise. */
+#define METHODS_TAKEN ~(1u << METHOD_REGISTER | 1u << METHOD_PUBLISH)
+
+static uint32_t methods_taken(const struct worker *w, const struct conn *c)
+{
+	const struct listener *l = hop_listener(w, c);
+
+	return l ? l->row.methods : METHODS_TAKEN;
+}
+
+/* RFC 5923 5: `alias` in its Via lets us send requests to the peer over the connection that it has opened. */
+static void offer(struct worker *w, struct conn *c, const struct sip_msg *msg, uint32_t domain)
+{
+	struct span alias;
+
+	if (c->kind != CONN_EXTERNAL || domain == IMAGE_NONE)
+		return;
+	switch (w->img->domain[domain].reuse) {
+	case REUSE_ALIAS:
+		if (uri_param(msg->via.params, SPAN("alias"), &alias))
+			links_offer(w, c, domain);
+		break;
+	case REUSE_ALWAYS:
+		links_offer(w, c, domain);
+		break;
+	default:
+		break;
+	}
+}
+
+/* To which container?  REFUSAL_NONE: done, sent or kept. */
+static enum refusal hand_over(struct worker *w, struct conn *c, const struct sip_msg *msg, struct span raw, struct passage *p)
+{
+	struct upstream_ask ask = { &p->plan, msg->call_id, span_of(p->branch, ROUTE_BRANCH_LEN), msg->method_id };
+
+	switch (upstream_pick(w, &ask, &p->to, &p->server)) {
+	case UPSTREAM_READY:
+		if (p->plan.uri.scheme == URI_SIPS && !p->to->tls)
+			return REFUSAL_NOT_SECURE; /* RFC 5630 5.3 */
+		forward(w, c, msg, p);
+		return REFUSAL_NONE;
+	case UPSTREAM_WAIT:
+		return upstream_park(w, c, raw) ? REFUSAL_NONE : REFUSAL_QUEUE_FULL;
+	case UPSTREAM_FULL:
+		return REFUSAL_QUEUE_FULL;
+	case UPSTREAM_NONE:
+		break;
+	}
+	return REFUSAL_NO_CONTAINER;
+}
+
 void inbound_request(struct worker *w, struct conn *c, const struct sip_msg *msg, struct span raw)
 {
 	struct passage p = { 0 };
 	char extra[1024];
 	size_t extra_len = 0;
-	enum refusal r = inspect_request(w->img, &c->listener->row, msg, extra, sizeof(extra), &extra_len);
+	enum refusal r = inspect_request(w->img, methods_taken(w, c), msg, extra, sizeof(extra), &extra_len);
 
 	if (r == REFUSAL_NONE && msg->method_id == METHOD_OPTIONS && inspect_is_for_us(w->img, msg)) {
 		answer_options(w, c, msg);
@@ -116,51 +171,67 @@ void inbound_request(struct worker *w, struct conn *c, const struct sip_msg *msg
 	if (r == REFUSAL_NONE)
 		r = examine(w, c, msg, &p);
 	if (r == REFUSAL_NONE) {
-		struct upstream_ask ask = { &p.plan, msg->call_id, span_of(p.branch, ROUTE_BRANCH_LEN), msg->method_id };
-
-		switch (upstream_pick(w, &ask, &p.to, &p.server)) {
-		case UPSTREAM_READY:
-			forward(w, c, msg, &p);
-			return;
-		case UPSTREAM_WAIT:
-			if (upstream_park(w, c, raw))
-				return;
-			r = REFUSAL_QUEUE_FULL;
-			break;
-		case UPSTREAM_FULL:
-			r = REFUSAL_QUEUE_FULL;
-			break;
-		case UPSTREAM_NONE:
-			r = REFUSAL_NO_CONTAINER;
-			break;
-		}
+		offer(w, c, msg, p.identity.domain);
+		r = hand_over(w, c, msg, raw, &p);
 	}
-	answer_refusal(w, c, msg, r, span_of(extra, extra_len));
+	if (r != REFUSAL_NONE)
+		answer_refusal(w, c, msg, r, span_of(extra, extra_len));
 }
 
 /* ---- from a container back outside ---- */
 
-/* The connection that a response belongs to, by the way back in our Via. */
-static enum refusal find_way_back(struct worker *w, const struct sip_msg *msg, struct conn **to)
+/* What our Via says about the request that it answers. */
+static enum refusal read_way_back(struct worker *w, const struct sip_msg *msg, struct way_back *back)
 {
 	struct span text;
-	struct way_back back;
-	struct conn *c;
 
 	if (!uri_param(msg->via.params, SPAN(HOP_BACK), &text) ||
-	    way_back_read(&w->way_back_key, text, &back) != TOKEN_VALID || back.kind != BACK_OUTSIDE)
+	    way_back_read(&w->way_back_key, text, back) != TOKEN_VALID || back->kind != BACK_OUTSIDE)
 		return REFUSAL_RESPONSE_FORGED;
 	if (!msg->via_rest.p && msg_next_header(msg, HDR_VIA, (size_t)msg->first[HDR_VIA] + 1) < 0)
 		return REFUSAL_RESPONSE_LAST_VIA;
-	c = back.incarnation == w->h->incarnation ? conn_table_get(w->conns, back.slot, back.generation) : NULL;
-	if (!c || c->kind != CONN_EXTERNAL || c->state != CONN_OPEN)
-		return REFUSAL_RESPONSE_GONE;
-	if (!conn_judge_again(w, c))
+	return REFUSAL_NONE;
+}
+
+/* The connection that the request came on, if it is still what it was. */
+static enum refusal asker(struct worker *w, const struct way_back *back, struct conn **to)
+{
+	struct conn *c = back->incarnation == w->h->incarnation ? conn_table_get(w->conns, back->slot, back->generation) : NULL;
+
+	if (!c || (c->kind != CONN_EXTERNAL && c->kind != CONN_DOMAIN) || c->state != CONN_OPEN || !conn_judge_again(w, c))
 		return REFUSAL_RESPONSE_GONE;
 	*to = c;
-	if (back.domain == 0)
-		return c->judgement.domain_count == 0 ? REFUSAL_NONE : REFUSAL_RESPONSE_DOMAIN;
-	return conn_judged_as(w, c, back.domain) ? REFUSAL_NONE : REFUSAL_RESPONSE_DOMAIN;
+	if (back->domain ? links_speaks_for(w, c, back->domain) : c->judgement.domain_count == 0)
+		return REFUSAL_NONE;
+	return REFUSAL_RESPONSE_DOMAIN;
+}
+
+/*
+ * RFC 3261 18.2.2, but for addresses in a Via: another connection of the same
+ * domain, or a new one to where it is configured to be.
+ */
+static enum refusal another(struct worker *w, struct conn *c, const struct way_back *back, struct span raw, struct conn **to)
+{
+	struct links_ask ask = { .domain = image_find_id(w->img, IMAGE_ID_BACK, back->domain), .method = METHOD_OTHER,
+		.size = raw.len };
+	struct links_answer answer;
+
+	if (back->domain == 0 || ask.domain == IMAGE_NONE)
+		return REFUSAL_RESPONSE_GONE;
+	switch (links_pick(w, &ask, &answer)) {
+	case LINKS_READY:
+		*to = answer.conn;
+		return REFUSAL_NONE;
+	case LINKS_WAIT:
+		if (links_park(w, answer.link, c, raw))
+			return REFUSAL_NONE; /* *to is NULL: it comes again */
+		break;
+	case LINKS_POST:
+	case LINKS_NONE:
+	case LINKS_FULL:
+		break;
+	}
+	return REFUSAL_RESPONSE_GONE;
 }
 
 static bool all_trust_domains(const struct worker *w, const struct conn *c)
@@ -171,24 +242,18 @@ static bool all_trust_domains(const struct worker *w, const struct conn *c)
 	return c->judgement.domain_count > 0;
 }
 
-void inbound_response(struct worker *w, struct conn *c, const struct sip_msg *msg, struct span raw)
+static void send_back(struct worker *w, struct conn *c, const struct sip_msg *msg, struct conn *to)
 {
-	size_t bound = msg->head.len + msg->body.len + 256, len;
-	struct conn *to = NULL;
-	enum refusal r = find_way_back(w, msg, &to);
+	struct rewrite_identity how = { .keep_asserted = all_trust_domains(w, to) };
+	size_t bound = rewrite_response_bound(msg, &how), len;
 	char *room;
 
-	counter_add(&w->counters->responses_in, 1);
-	if (r != REFUSAL_NONE) {
-		events_refused(w, c, msg, r);
-		return;
-	}
 	if (conn_queued(to) > w->img->settings->queue_bytes) {
 		conn_kill(w, to, "peer does not read");
 		return;
 	}
 	room = conn_room(to, bound);
-	len = room ? rewrite_response_out(w->img, msg, all_trust_domains(w, to), room, bound) : 0;
+	len = room ? rewrite_response(w->img, msg, &how, room, bound) : 0;
 	if (len == 0) {
 		events_refused(w, c, msg, REFUSAL_TOO_LARGE);
 		return;
@@ -197,4 +262,21 @@ void inbound_response(struct worker *w, struct conn *c, const struct sip_msg *ms
 	if (msg->status >= 200 && to->outstanding)
 		to->outstanding--;
 	counter_add(&w->counters->responses_out, 1);
+}
+
+void inbound_response(struct worker *w, struct conn *c, const struct sip_msg *msg, struct span raw)
+{
+	struct conn *to = NULL;
+	struct way_back back;
+	enum refusal r = read_way_back(w, msg, &back);
+
+	counter_add(&w->counters->responses_in, 1);
+	if (r == REFUSAL_NONE)
+		r = asker(w, &back, &to);
+	if (r == REFUSAL_RESPONSE_GONE)
+		r = another(w, c, &back, raw, &to);
+	if (r != REFUSAL_NONE)
+		events_refused(w, c, msg, r);
+	else if (to)
+		send_back(w, c, msg, to);
 }

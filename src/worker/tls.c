@@ -2,8 +2,11 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "common/sip/uri.h"
+#include "common/x509/facts.h"
 #include "worker/tls_bio.h"
 #include "worker/tls_peer.h"
 #include "worker/tls_session.h"
@@ -15,15 +18,20 @@ struct tls {
 	struct tls_peer peer;
 	const char *error; /* static text; NULL: none yet */
 	bool failed, closed;
+	char name[]; /* what peer.expect.name is a span of */
 };
 
-struct tls *tls_accept_new(struct tls_context *ctx, struct buf *out)
+/* A connection, to be set to one side. */
+static struct tls *begin(struct tls_context *ctx, enum tls_peer_kind kind, struct span name, struct buf *out)
 {
-	struct tls *t = calloc(1, sizeof(*t));
+	struct tls *t = calloc(1, sizeof(*t) + name.len);
 	BIO *bio;
 
 	if (!t)
 		return NULL;
+	if (name.len)
+		memcpy(t->name, name.p, name.len);
+	t->peer.kind = kind;
 	t->ctx = tls_context_ref(ctx);
 	t->ends.out = out;
 	t->ssl = tls_context_connection(ctx, &t->peer);
@@ -33,7 +41,45 @@ struct tls *tls_accept_new(struct tls_context *ctx, struct buf *out)
 		return NULL;
 	}
 	SSL_set_bio(t->ssl, bio, bio);
-	SSL_set_accept_state(t->ssl);
+	return t;
+}
+
+struct tls *tls_accept_new(struct tls_context *ctx, enum image_side side, struct buf *out)
+{
+	struct tls *t = begin(ctx, side == SIDE_EXTERNAL ? PEER_FROM_OUTSIDE : PEER_FROM_INSIDE, SPAN_NONE, out);
+
+	if (t)
+		SSL_set_accept_state(t->ssl);
+	return t;
+}
+
+/* RFC 6066 3: a host name without trailing dot, never an address.  False: no memory. */
+static bool ask_for(SSL *ssl, struct span sni)
+{
+	char name[HOST_MAX + 1];
+	enum host_kind kind;
+	size_t len;
+
+	if (!host_parse(sni, &kind) || kind != HOST_NAME)
+		return true;
+	len = host_canon(sni, name);
+	name[len] = '\0';
+	return len == 0 || len > TLSEXT_MAXLEN_host_name || SSL_set_tlsext_host_name(ssl, name) == 1;
+}
+
+struct tls *tls_connect_new(struct tls_context *ctx, const struct tls_expect *expect, struct span sni, struct buf *out)
+{
+	struct tls *t = begin(ctx, PEER_EXPECTED, expect->name, out);
+
+	if (!t)
+		return NULL;
+	t->peer.expect = *expect;
+	t->peer.expect.name = span_of(t->name, expect->name.len);
+	if (!ask_for(t->ssl, sni)) {
+		tls_free(t);
+		return NULL;
+	}
+	SSL_set_connect_state(t->ssl);
 	return t;
 }
 
@@ -101,6 +147,9 @@ static enum tls_status identify(struct tls *t)
 	if (!SSL_session_reused(t->ssl)) {
 		if (!t->peer.presented)
 			tls_peer_anonymous(&t->peer);
+		/* The library has seen to this already; nobody gets here who should not. */
+		if (t->peer.required && t->peer.judgement.verdict != PEER_TRUSTED)
+			return fail(t, "the peer has proved nothing");
 		return TLS_OK;
 	}
 	/* The look-up judged already; but an image may have been committed in between. */
@@ -183,6 +232,79 @@ const struct peer_judgement *tls_judgement(const struct tls *t)
 const char *tls_error(const struct tls *t)
 {
 	return t->error ? t->error : "none";
+}
+
+/* What is wrong with the certificate, to be followed by whose it should be where that matters; NULL: not the certificate. */
+static const char *complaint(enum peer_verdict v, bool *of)
+{
+	*of = false;
+	switch (v) {
+	case PEER_DN_UNUSABLE:
+	case PEER_DN_UNKNOWN:
+	case PEER_NAME_MISMATCH:
+		*of = true;
+		return "is not that of ";
+	case PEER_CA_MISMATCH:
+		*of = true;
+		return "is by a CA that is not that of ";
+	case PEER_CHAIN_INVALID:
+		return "is by no trusted CA";
+	case PEER_NOT_YET_VALID:
+		return "is not valid yet";
+	case PEER_EXPIRED:
+		return "has expired";
+	case PEER_REVOKED:
+		return "is revoked";
+	case PEER_CRL_EXPIRED:
+	case PEER_CRL_MISSING:
+		return "cannot be checked for revocation";
+	case PEER_WRONG_USAGE:
+		return "is not for TLS servers";
+	case PEER_WEAK:
+		return "is too weak";
+	case PEER_TRUSTED:
+	case PEER_NO_CERTIFICATE:
+	case PEER_DOMAIN_DISABLED:
+	case PEER_PLAIN:
+	case PEER_VERDICT_COUNT:
+		break;
+	}
+	return NULL;
+}
+
+#define WARNING_DN_MAX 160 /* of the DN in a Warning */
+
+size_t tls_warning(const struct tls *t, char *out, size_t cap)
+{
+	enum peer_verdict v = t->peer.judgement.verdict;
+	struct span name = t->peer.expect.name.len ? t->peer.expect.name : SPAN("the server");
+	struct span dn = t->peer.facts ? span_head(peer_facts_dn_text(t->peer.facts), WARNING_DN_MAX) : SPAN_NONE;
+	char text[WARNING_DN_MAX + HOST_MAX + 128];
+	bool of;
+	const char *what = complaint(v, &of);
+	int len;
+
+	if (what)
+		len = snprintf(text, sizeof(text), "certificate %.*s%s%s%.*s", SPAN_FMT(dn), dn.len ? " " : "", what,
+		    of ? (int)name.len : 0, name.p);
+	else
+		len = snprintf(text, sizeof(text), "TLS handshake with %.*s failed: %s", SPAN_FMT(name),
+		    v == PEER_TRUSTED ? tls_error(t) : peer_verdict_name(v));
+	cap = MIN(cap - 1, MIN((size_t)MAX(len, 0), sizeof(text) - 1));
+	for (size_t i = 0; i < cap; i++)
+		out[i] = text[i] < ' ' || text[i] > '~' || text[i] == '"' || text[i] == '\\' ? '?' : text[i];
+	out[cap] = '\0';
+	return cap;
+}
+
+const struct tls_expect *tls_expected(const struct tls *t)
+{
+	return t->peer.kind == PEER_EXPECTED ? &t->peer.expect : NULL;
+}
+
+struct judge_want tls_want(const struct tls *t)
+{
+	return tls_peer_want(&t->peer);
 }
 
 bool tls_resumed(const struct tls *t)

@@ -3,7 +3,8 @@
  *
  *   accept -> [tls] -> [identify] -> frame -> msg -> inspect -> route -> rewrite -> send
  *
- * Process: worker.  May include: common/base.h, peer.h, worker/buf, tls_context, tls_bio, tls_peer, tls_session, OpenSSL.
+ * Process: worker.  May include: common/base.h, peer.h, sip/uri, x509/facts, worker/buf, tls_context, tls_bio,
+ * tls_peer, tls_session, OpenSSL.
  * Owns the SSL object; borrows the output buffer.
  *
  * A custom BIO stands between the ring's buffers and OpenSSL: no memory BIO,
@@ -30,24 +31,20 @@ enum tls_status {
 	TLS_FAILED, /* an alert may stand in the output buffer: send it, then close */
 };
 
-/* Who must stand at the other end of a connection that we open. */
-enum tls_expect_kind {
-	EXPECT_DOMAIN,	  /* an external domain's server */
-	EXPECT_CONTAINER, /* a container */
-};
+/*
+ * Server side, for a connection that was accepted on a listener of this side;
+ * inside, it must show a container's DN whatever the profile says of client
+ * certificates.  Everything to be sent is appended to *out.  NULL: no memory.
+ */
+MUST_USE struct tls *tls_accept_new(struct tls_context *ctx, enum image_side side, struct buf *out);
 
-struct tls_expect {
-	enum tls_expect_kind kind;
-	/* EXPECT_DOMAIN: index of image_domain in the committed image, IMAGE_NONE once it is gone; the owner keeps it true. */
-	const uint32_t *domain;
-	/* ... and the canonical domain that was asked for (RFC 5922 4: what the certificate must name when no DN is configured). */
-	struct span name;
-	/* EXPECT_CONTAINER: its row in the committed image, NULL once it is gone; the owner keeps it true. */
-	const struct image_server *const *server;
-};
-
-/* Server side, for a connection that was accepted.  Everything to be sent is appended to *out.  NULL: no memory. */
-MUST_USE struct tls *tls_accept_new(struct tls_context *ctx, struct buf *out);
+/*
+ * Client side, for a connection that we opened: tls_handshake begins it, and
+ * ends in TLS_OK only if the server is the one expected (copied; the name too).
+ * `sni` is asked for if it is a host name.  The certificate of the profile is ours.
+ */
+MUST_USE struct tls *tls_connect_new(struct tls_context *ctx, const struct tls_expect *expect, struct span sni,
+    struct buf *out);
 void tls_free(struct tls *t); /* NULL is fine */
 
 /* The next cipher bytes; the ones before must be consumed (TLS_WANT).  Borrowed until then. */
@@ -76,6 +73,20 @@ const struct peer_judgement *tls_judgement(const struct tls *t);
 
 /* Text of the failure, for the log: OpenSSL's reason ("wrong version number"); never NULL. */
 const char *tls_error(const struct tls *t);
+
+/*
+ * Why the server of a connection that we opened was not taken, for a Warning
+ * header: ASCII without quotes and backslashes
+ * ("certificate CN=x is not that of partner.example").  Terminated, and cut to cap;
+ * returns the length.
+ */
+size_t tls_warning(const struct tls *t, char *out, size_t cap);
+
+/* Whom we expect on a connection that we opened; NULL: it was accepted. */
+const struct tls_expect *tls_expected(const struct tls *t);
+
+/* What the peer had to prove, and has to again after a reload (judge_wanted). */
+struct judge_want tls_want(const struct tls *t);
 
 bool tls_resumed(const struct tls *t);
 const char *tls_version(const struct tls *t); /* "TLSv1.3" */

@@ -247,7 +247,7 @@ static struct tls_context *context_new(const struct image *img, const struct ima
 	if (!ctx)
 		return NULL;
 	*ctx = (struct tls_context){ .references = 1,
-		.ssl = SSL_CTX_new(TLS_server_method()),
+		.ssl = SSL_CTX_new(TLS_method()),
 		.profile = IMAGE_NONE,
 		.required = tls->client_certificate == CLIENT_CERT_REQUIRE,
 		.peer_usage = tls->peer_usage,
@@ -397,7 +397,10 @@ SSL *tls_context_connection(const struct tls_context *ctx, struct tls_peer *p)
 	SSL *ssl = SSL_new(ctx->ssl);
 
 	p->profile = &ctx->profile;
-	p->required = ctx->required;
+	p->required = ctx->required || p->kind != PEER_FROM_OUTSIDE;
+	/* What the profile says of client certificates is said of those who connect from outside. */
+	if (ssl && p->kind != PEER_FROM_OUTSIDE)
+		SSL_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 	if (ssl && !tls_peer_attach(p, ssl)) {
 		SSL_free(ssl);
 		return NULL;

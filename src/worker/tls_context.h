@@ -55,7 +55,7 @@ struct tls_context *tls_contexts_get(const struct tls_contexts *set, uint32_t tl
 /* Index of the context's profile in the committed image; IMAGE_NONE: removed by a reload. */
 uint32_t tls_context_profile(const struct tls_context *ctx);
 
-/* An SSL object of this context with the peer's record hung on it; p must outlive it. NULL: no memory. */
+/* An SSL object of this context with the peer's record, whose kind is set, hung on it; p must outlive it. NULL: no memory. */
 MUST_USE SSL *tls_context_connection(const struct tls_context *ctx, struct tls_peer *p);
 
 struct tls_context *tls_context_ref(struct tls_context *ctx);

@@ -4,7 +4,6 @@
 
 #include "common/clock.h"
 #include "common/x509/facts.h"
-#include "common/x509/judge.h"
 
 static const struct image *committed;
 static int ssl_index = -1;
@@ -37,16 +36,34 @@ void tls_peer_done(struct tls_peer *p)
 	p->facts = NULL;
 }
 
+struct judge_want tls_peer_want(const struct tls_peer *p)
+{
+	const struct tls_expect *e = &p->expect;
+
+	switch (p->kind) {
+	case PEER_FROM_OUTSIDE:
+		return (struct judge_want){ .role = JUDGE_CLIENT, .as = JUDGE_PEER };
+	case PEER_FROM_INSIDE:
+		return (struct judge_want){ .role = JUDGE_CLIENT, .as = JUDGE_ANY_CONTAINER };
+	case PEER_EXPECTED:
+		break;
+	}
+	if (e->kind == EXPECT_DOMAIN)
+		return (struct judge_want){ .role = JUDGE_SERVER, .as = JUDGE_DOMAIN, .domain = *e->domain, .name = e->name };
+	return (struct judge_want){ .role = JUDGE_SERVER, .as = JUDGE_CONTAINER, .server = *e->server };
+}
+
 int tls_peer_verify(X509_STORE_CTX *store, void *arg)
 {
 	SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
 	struct tls_peer *p = tls_peer_of(ssl);
+	struct judge_want want = tls_peer_want(p);
 	int64_t now = clock_wall_s();
 
 	tls_peer_done(p);
 	p->presented = true;
 	p->handshake = now;
-	judge_chain(committed, *p->profile, JUDGE_CLIENT, store, now, &p->facts, &p->judgement);
+	judge_chain(committed, *p->profile, &want, store, now, &p->facts, &p->judgement);
 	if (p->judgement.verdict == PEER_TRUSTED)
 		return 1;
 	/* The store would not give this session out again: do not let the peer try. */
@@ -57,6 +74,7 @@ int tls_peer_verify(X509_STORE_CTX *store, void *arg)
 bool tls_peer_acceptable(const struct tls_peer *p, struct peer_facts *facts, int64_t handshake,
     struct peer_judgement *out)
 {
+	struct judge_want want = tls_peer_want(p);
 	const struct image_tls *profile;
 	int64_t now = clock_wall_s();
 
@@ -73,7 +91,7 @@ bool tls_peer_acceptable(const struct tls_peer *p, struct peer_facts *facts, int
 			.valid_until = INT64_MAX };
 		return !p->required;
 	}
-	judge_facts(committed, *p->profile, facts, now, out);
+	judge_wanted(committed, *p->profile, &want, facts, now, out);
 	return out->verdict == PEER_TRUSTED;
 }
 

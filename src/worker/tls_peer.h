@@ -19,10 +19,36 @@
 #include "common/base.h"
 #include "common/image.h"
 #include "common/peer.h"
+#include "common/x509/judge.h"
+
+/* Who must stand at the other end of a connection that we open. */
+enum tls_expect_kind {
+	EXPECT_DOMAIN,	  /* an external domain's server */
+	EXPECT_CONTAINER, /* a container */
+};
+
+struct tls_expect {
+	enum tls_expect_kind kind;
+	/* EXPECT_DOMAIN: index of image_domain in the committed image, IMAGE_NONE once it is gone; the owner keeps it true. */
+	const uint32_t *domain;
+	/* ... and the canonical domain that was asked for (RFC 5922 4: what the certificate must name when no DN is configured). */
+	struct span name;
+	/* EXPECT_CONTAINER: its row in the committed image, NULL once it is gone; the owner keeps it true. */
+	const struct image_server *const *server;
+};
+
+/* Which connection it is: who may stand at the other end. */
+enum tls_peer_kind {
+	PEER_FROM_OUTSIDE, /* accepted on an external listener */
+	PEER_FROM_INSIDE,  /* accepted on an internal one: a container */
+	PEER_EXPECTED,	   /* the server of a connection that we opened */
+};
 
 struct tls_peer {
 	const uint32_t *profile; /* index of the context's profile in the committed image, or IMAGE_NONE */
-	bool required;		 /* client_certificate is `require` */
+	enum tls_peer_kind kind;
+	struct tls_expect expect; /* PEER_EXPECTED */
+	bool required;		 /* without trust there is no connection */
 	bool presented;		 /* this handshake brought a certificate, which was judged */
 	struct peer_facts *facts; /* counted; NULL: no certificate, or nothing to be known of it */
 	int64_t handshake;	 /* s since 1970: the original full handshake */
@@ -39,6 +65,9 @@ void tls_peer_judge_by(const struct image *img);
 MUST_USE bool tls_peer_attach(struct tls_peer *p, SSL *ssl);
 struct tls_peer *tls_peer_of(const SSL *ssl);
 void tls_peer_done(struct tls_peer *p);
+
+/* What the peer must prove to be, as of now. */
+struct judge_want tls_peer_want(const struct tls_peer *p);
 
 /*
  * For SSL_CTX_set_cert_verify_callback: judge the presented chain.  1: go on,

@@ -1,16 +1,14 @@
 #include "worker/upstream.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "common/addr.h"
 #include "common/clock.h"
-#include "worker/conn_table.h"
+#include "worker/dial.h"
 #include "worker/events.h"
 #include "worker/follow.h"
+#include "worker/park.h"
 
 #define BACKOFF_MIN (100 * NSEC_PER_MSEC)
 #define BACKOFF_MAX (3 * NSEC_PER_SEC)
@@ -31,29 +29,15 @@ struct upstream {
 	uint16_t port;
 	enum upstream_state state;
 	struct conn *conn; /* CONNECTING, UP */
-	struct sockaddr_storage sockaddr; /* the kernel reads it until the connect completes */
-	socklen_t sockaddr_len;
 	uint64_t backoff, last_try, next_try;
 	uint64_t retire_at; /* 0: not retired */
 	struct upstream *next;
 };
 
-/* A message that waits for a container to be connected. */
-struct parked {
-	struct parked *next;
-	uint32_t slot, generation; /* of the connection that it came on */
-	uint64_t since;
-	size_t len;
-	char bytes[];
-};
-
 struct upstreams {
 	struct upstream *first;
-	struct parked *parked, **parked_end;
-	size_t parked_bytes;
+	struct park park; /* messages that wait for any container */
 	bool retry_due; /* something has changed for those that wait */
-	bool retrying;
-	uint64_t since; /* while retrying: of the message */
 	struct follow *follow; /* which container an INVITE's branch went to */
 };
 
@@ -132,59 +116,14 @@ int upstreams_new(struct worker *w)
 		free(us);
 		return -ENOMEM;
 	}
-	us->parked_end = &us->parked;
 	w->upstreams = us;
 	upstreams_reload(w);
 	return 0;
 }
 
-/* ---- messages that wait ---- */
-
 bool upstream_park(struct worker *w, struct conn *from, struct span message)
 {
-	struct upstreams *us = w->upstreams;
-	struct parked *p;
-
-	if (us->parked_bytes + message.len > w->img->settings->queue_bytes)
-		return false;
-	p = malloc(sizeof(*p) + message.len);
-	if (!p)
-		return false;
-	*p = (struct parked){
-		.slot = from->slot,
-		.generation = from->generation,
-		.since = us->retrying ? us->since : w->now,
-		.len = message.len,
-	};
-	memcpy(p->bytes, message.p, message.len);
-	*us->parked_end = p;
-	us->parked_end = &p->next;
-	us->parked_bytes += message.len;
-	return true;
-}
-
-/* Try all of them again, in their order; those that must still wait are parked anew. */
-static void retry_parked(struct worker *w)
-{
-	struct upstreams *us = w->upstreams;
-	struct parked *list = us->parked;
-
-	us->retry_due = false;
-	us->retrying = true;
-	us->parked = NULL;
-	us->parked_end = &us->parked;
-	us->parked_bytes = 0;
-	while (list) {
-		struct parked *p = list;
-		struct conn *c = conn_table_get(w->conns, p->slot, p->generation);
-
-		list = p->next;
-		us->since = p->since;
-		if (c && c->state == CONN_OPEN)
-			conn_retry(w, c, span_of(p->bytes, p->len));
-		free(p);
-	}
-	us->retrying = false;
+	return park_add(w, &w->upstreams->park, from, message);
 }
 
 /* ---- connecting ---- */
@@ -200,71 +139,35 @@ static void failed(struct worker *w, struct upstream *u, const char *reason)
 	w->upstreams->retry_due = true; /* later: a message may be in the middle of being handled */
 }
 
-/* Bind to source_address when one is configured. */
-static bool bind_source(struct worker *w, struct upstream *u, int fd)
-{
-	struct span text = image_text(w->img, u->server->source_address);
-	uint8_t addr[16];
-	struct sockaddr_storage ss;
-	socklen_t len;
-
-	if (text.len == 0)
-		return true;
-	if (!addr_parse(text, addr))
-		return false;
-	len = addr_to_sockaddr(addr, 0, &ss);
-	return bind(fd, (struct sockaddr *)&ss, len) == 0;
-}
-
 static void connect_to(struct worker *w, struct upstream *u)
 {
-	int fd;
+	struct dial_to to = {
+		.port = u->port,
+		.tls = u->server->tls,
+		.source = image_text(w->img, u->server->source_address),
+		.sni = image_text(w->img, u->server->host),
+		.expect = { .kind = EXPECT_CONTAINER, .server = &u->server },
+	};
+	const char *why = "";
 
+	memcpy(to.addr, u->addr, 16);
 	u->last_try = w->now;
-	u->sockaddr_len = addr_to_sockaddr(u->addr, u->port, &u->sockaddr);
-	fd = socket(u->sockaddr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0) {
-		failed(w, u, "no socket");
-		return;
-	}
-	if (!bind_source(w, u, fd)) {
-		close(fd);
-		failed(w, u, "source_address cannot be bound");
-		return;
-	}
-	u->conn = conn_new(w, CONN_CONTAINER, fd, (struct sockaddr *)&u->sockaddr);
+	u->conn = dial(w, CONN_CONTAINER, &to, &why);
 	if (!u->conn) {
-		close(fd);
-		failed(w, u, "no free connection slot");
+		failed(w, u, why);
 		return;
 	}
 	counter_add(&w->counters->upstream_connects, 1);
 	u->state = UPSTREAM_CONNECTING;
 	u->conn->upstream = u;
-	u->conn->state = CONN_CONNECTING;
-	u->conn->in_flight++;
-	timer_set(w->wheel, &u->conn->timer, w->now + w->img->settings->connect_timeout * NSEC_PER_MSEC);
-	ring_connect(w->ring, u->conn->slot, u->conn->generation, fd, (struct sockaddr *)&u->sockaddr, u->sockaddr_len);
 }
 
-void upstream_on_connect(struct worker *w, struct conn *c, int res)
+void upstream_opened(struct worker *w, struct upstream *u)
 {
-	struct upstream *u = c->upstream;
-
-	c->in_flight--;
-	if (c->state == CONN_CONNECTING && res < 0) {
-		conn_kill(w, c, res == -ECONNREFUSED ? "connection refused" : "connect failed");
-	} else if (c->state == CONN_CONNECTING) {
-		timer_clear(w->wheel, &c->timer);
-		c->state = CONN_OPEN;
-		u->state = UPSTREAM_UP;
-		u->backoff = BACKOFF_MIN;
-		conn_start(w, c);
-		conn_opened(w, c);
-		events_container(w, true, id_of(u), "connected");
-		w->upstreams->retry_due = true;
-	}
-	conn_settle(w, c);
+	u->state = UPSTREAM_UP;
+	u->backoff = BACKOFF_MIN;
+	events_container(w, true, id_of(u), "connected");
+	w->upstreams->retry_due = true;
 }
 
 void upstream_lost(struct worker *w, struct upstream *u, struct conn *c)
@@ -302,13 +205,14 @@ uint64_t upstreams_tick(struct worker *w)
 {
 	uint64_t next = UINT64_MAX;
 
-	if (w->upstreams->retry_due)
-		retry_parked(w);
+	if (w->upstreams->retry_due) {
+		w->upstreams->retry_due = false;
+		park_retry(w, &w->upstreams->park);
+	}
 	for (struct upstream **link = &w->upstreams->first; *link;) {
 		struct upstream *u = *link;
 
-		/* A connect under way keeps its address: wait for its end. */
-		if (u->retire_at && (u->retire_at <= w->now || u->state == UPSTREAM_DOWN) && u->state != UPSTREAM_CONNECTING) {
+		if (u->retire_at && (u->retire_at <= w->now || u->state == UPSTREAM_DOWN)) {
 			forget(w, link);
 			continue;
 		}
@@ -316,7 +220,7 @@ uint64_t upstreams_tick(struct worker *w)
 			connect_to(w, u);
 		if (u->state == UPSTREAM_DOWN)
 			next = MIN(next, u->next_try);
-		if (u->retire_at && u->state != UPSTREAM_CONNECTING)
+		if (u->retire_at)
 			next = MIN(next, u->retire_at);
 		link = &u->next;
 	}
@@ -373,11 +277,10 @@ static struct upstream *by_rank(struct worker *w, struct span call_id, enum upst
 /* None is up: is one being connected, or due to be tried at once? */
 static enum upstream_pick wait_or_none(struct worker *w, struct span call_id)
 {
-	struct upstreams *us = w->upstreams;
 	struct upstream *u;
 
 	/* A container that never answers our connect must not keep a request for ever. */
-	if (us->retrying && us->since + w->img->settings->connect_timeout * NSEC_PER_MSEC <= w->now)
+	if (park_too_long(w, &w->upstreams->park, w->img->settings->connect_timeout * NSEC_PER_MSEC))
 		return UPSTREAM_NONE;
 	if (by_rank(w, call_id, UPSTREAM_CONNECTING))
 		return UPSTREAM_WAIT;
@@ -395,7 +298,7 @@ enum upstream_pick upstream_pick(struct worker *w, const struct upstream_ask *as
 	bool follows = ask->method == METHOD_CANCEL || ask->method == METHOD_ACK;
 	struct upstream *u;
 
-	if (w->upstreams->parked && !w->upstreams->retrying)
+	if (park_blocks(&w->upstreams->park))
 		return UPSTREAM_WAIT; /* behind those that wait already: order is kept */
 	u = by_token(w, ask->plan);
 	if (!u && follows) {
@@ -416,4 +319,58 @@ enum upstream_pick upstream_pick(struct worker *w, const struct upstream_ask *as
 	*c = u->conn;
 	*server = u->server;
 	return UPSTREAM_READY;
+}
+
+/* ---- which one is it? ---- */
+
+/* The port that a Via without one means, RFC 3261 18.2.1. */
+static uint16_t via_port(const struct via *via)
+{
+	if (via->port)
+		return via->port;
+	return span_ieq(via->transport, SPAN("TLS")) ? 5061 : 5060;
+}
+
+static bool via_names(const struct worker *w, const struct via *via, const struct upstream *u)
+{
+	char canonical[HOST_MAX];
+	struct span host = span_of(canonical, host_canon(via->host, canonical));
+	uint8_t addr[16];
+
+	if (via_port(via) != u->port)
+		return false;
+	return span_eq(host, image_text(w->img, u->server->host)) || (addr_parse(host, addr) && memcmp(addr, u->addr, 16) == 0);
+}
+
+const struct image_server *upstream_sender(const struct worker *w, const struct conn *c, const struct sip_msg *msg)
+{
+	const struct upstream *at_address = NULL;
+
+	if (c->upstream)
+		return c->upstream->server;
+	for (const struct upstream *u = w->upstreams->first; u; u = u->next) {
+		if (!u->server || memcmp(u->addr, c->addr, 16) != 0)
+			continue;
+		if (via_names(w, &msg->via, u))
+			return u->server;
+		if (!at_address)
+			at_address = u;
+	}
+	return at_address ? at_address->server : NULL;
+}
+
+struct conn *upstream_by_back_id(const struct worker *w, uint64_t id)
+{
+	for (const struct upstream *u = w->upstreams->first; u; u = u->next)
+		if (usable(u) && route_server_back_id(w->img, &w->keys, u->server) == id)
+			return u->conn;
+	return NULL;
+}
+
+bool upstream_is_via(const struct worker *w, const struct via *via, const uint8_t from[16])
+{
+	for (const struct upstream *u = w->upstreams->first; u; u = u->next)
+		if (u->server && via_names(w, via, u) && memcmp(u->addr, from, 16) != 0)
+			return true;
+	return false;
 }

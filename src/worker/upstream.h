@@ -49,8 +49,8 @@ MUST_USE enum upstream_pick upstream_pick(struct worker *w, const struct upstrea
 /* Keep a message until a container is up or given up; false: no room, answer 503. */
 MUST_USE bool upstream_park(struct worker *w, struct conn *from, struct span message);
 
-/* Completion of a connect, and the end of a container's connection. */
-void upstream_on_connect(struct worker *w, struct conn *c, int res);
+/* A container's connection is open; it has ended. */
+void upstream_opened(struct worker *w, struct upstream *u);
 void upstream_lost(struct worker *w, struct upstream *u, struct conn *c);
 
 /* Once per turn: due attempts, retired containers; returns when it wants to be called again (ns), UINT64_MAX: not. */
@@ -58,6 +58,15 @@ uint64_t upstreams_tick(struct worker *w);
 
 /* Containers that have no connection, nor one under way. */
 size_t upstreams_down(const struct worker *w);
+
+/* Which container does a connection from inside, and this request on it, come from?  NULL: none that is configured. */
+const struct image_server *upstream_sender(const struct worker *w, const struct conn *c, const struct sip_msg *msg);
+
+/* Our open connection to the container with this id (route_server_back_id); NULL: none. */
+struct conn *upstream_by_back_id(const struct worker *w, uint64_t id);
+
+/* Does this Via name a container's host and port? */
+bool upstream_is_via(const struct worker *w, const struct via *via, const uint8_t from[16]);
 
 /* Is this the address of a configured container? */
 bool upstream_is_address(const struct image *img, const uint8_t addr[16]);

@@ -13,6 +13,10 @@
 #include "worker/conn.h"
 #include "worker/conn_table.h"
 #include "worker/control.h"
+#include "worker/dial.h"
+#include "worker/keepalive.h"
+#include "worker/links.h"
+#include "worker/names.h"
 #include "worker/post.h"
 #include "worker/upstream.h"
 
@@ -40,7 +44,8 @@ static int start(struct worker *w, char why[static 256])
 	w->header_max = HEADERS_MAX;
 	w->wheel = timer_wheel_new(w->now);
 	w->conns = conn_table_new((uint32_t)w->h->rows_per_worker);
-	if (!w->plain || !w->unfolded || !w->answer || !w->headers || !w->sources || !w->wheel || !w->conns) {
+	w->names = names_new(w->h->resolver_fd, w->h->incarnation);
+	if (!w->names || !w->plain || !w->unfolded || !w->answer || !w->headers || !w->sources || !w->wheel || !w->conns) {
 		snprintf(why, 256, "out of memory");
 		return -1;
 	}
@@ -55,24 +60,47 @@ static int start(struct worker *w, char why[static 256])
 		snprintf(why, 256, "%s", ring_why);
 		return -1;
 	}
-	if (control_new(w) != 0 || post_new(w) != 0 || listeners_new(w) != 0 || upstreams_new(w) != 0) {
+	ring_poll(w->ring, RING_POLL_NAMES, 0, w->h->resolver_fd);
+	if (control_new(w) != 0 || post_new(w) != 0 || listeners_new(w) != 0 || upstreams_new(w) != 0 || links_new(w) != 0) {
 		snprintf(why, 256, "out of memory");
 		return -1;
 	}
 	return 0;
 }
 
-/* Something can be read, or the poll has ended and goes on with another one. */
+/* Whom a poll waits for. */
+static int polled_fd(const struct worker *w, uint32_t slot)
+{
+	switch (slot) {
+	case RING_POLL_NAMES:
+		return w->h->resolver_fd;
+	case RING_POLL_MAIL:
+		return w->h->mail_fds[w->h->worker];
+	default:
+		return w->h->control_fd;
+	}
+}
+
+/* The master, the resolver or another worker has something to say. */
 static void on_poll(struct worker *w, const struct ring_event *e)
 {
-	int fd = e->slot == RING_POLL_MAIL ? w->h->mail_fds[w->h->worker] : w->h->control_fd;
-
 	if (e->slot == RING_POLL_MAIL)
 		post_on_event(w);
-	else
+	else if (e->slot == RING_POLL_CONTROL)
 		control_on_event(w);
+	else if (names_on_event(w->names, w->now))
+		links_names_changed(w);
 	if (!e->more && !w->stopping)
-		ring_poll(w->ring, e->slot, 0, fd);
+		ring_poll(w->ring, e->slot, 0, polled_fd(w, e->slot));
+}
+
+static uint64_t tick_names(struct worker *w)
+{
+	uint64_t due;
+
+	if (names_tick(w->names, w->now, &due))
+		links_names_changed(w);
+	return due;
 }
 
 static void dispatch(struct worker *w, const struct ring_event *e)
@@ -107,7 +135,7 @@ static void dispatch(struct worker *w, const struct ring_event *e)
 	else if (e->op == RING_SEND)
 		conn_on_send(w, c, e);
 	else
-		upstream_on_connect(w, c, e->res);
+		dial_on_connect(w, c, e->res);
 }
 
 /*
@@ -175,6 +203,9 @@ static void sweep(struct worker *w)
 			conn_kill(w, c, "does not read");
 			continue;
 		}
+		keepalive_check(w, c);
+		if (c->state != CONN_OPEN)
+			continue;
 		if (conn_judge_again(w, c) && w->draining && idle_enough(c))
 			conn_close(w, c, "draining");
 	}
@@ -259,7 +290,9 @@ static uint64_t turn(struct worker *w)
 	run_timers(w);
 	sweep(w);
 	due = control_step(w) ? w->now : UINT64_MAX;
+	due = MIN(due, tick_names(w));
 	due = MIN(due, upstreams_tick(w));
+	due = MIN(due, links_tick(w));
 	due = MIN(due, listeners_tick(w));
 	run_list(w, LIST_PARKED, conn_unpark);
 	flush_all(w);

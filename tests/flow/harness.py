@@ -163,6 +163,7 @@ class Link:
     def __init__(self, sock):
         self.sock = sock
         self.buf = bytearray()
+        self.ended = False  # whoever serves it has seen its end
 
     def send(self, data):
         self.sock.sendall(data if isinstance(data, bytes) else data.encode())
@@ -245,9 +246,19 @@ class Container:
                 sock, _ = self.listener.accept()
             except OSError:
                 return
-            link = Link(sock)
-            self.links.append(link)
-            threading.Thread(target=self._serve, args=(link,), daemon=True).start()
+            threading.Thread(target=self._welcome, args=(sock,), daemon=True).start()
+
+    def wrap(self, sock):
+        return sock
+
+    def _welcome(self, sock):
+        try:
+            link = Link(self.wrap(sock))
+        except (OSError, ssl.SSLError):
+            return
+        self.links.append(link)
+        self._serve(link)
+        link.ended = True
 
     def _serve(self, link):
         while True:
@@ -257,6 +268,7 @@ class Container:
                 return
             if msg is None:
                 return
+            msg.link = link
             with self.lock:
                 self.messages.append(msg)
             reply = self.answer(msg) if msg.method and msg.method != "ACK" else None
@@ -300,6 +312,34 @@ class Container:
             except OSError:
                 pass
             link.close()
+
+
+class Domain(Container):
+    """An external domain's server: mutual TLS, records what comes, answers 200 (or as `answer` says)."""
+
+    def __init__(self, pki, name="partner", port=0, version=None):
+        self.ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.ctx.verify_mode = ssl.CERT_REQUIRED
+        self.ctx.load_verify_locations(pki.path("ca.pem"))
+        self.ctx.load_cert_chain(pki.path(name + ".pem"), pki.path(name + ".key"))
+        self.ctx.sni_callback = self._sni
+        if version:
+            self.ctx.minimum_version = self.ctx.maximum_version = version
+        self.handshakes = 0  # finished from this side
+        self.names = []      # asked for by SNI
+        super().__init__(port)
+
+    def _sni(self, _sock, name, _ctx):
+        self.names.append(name)
+
+    def wrap(self, sock):
+        sock.settimeout(5)
+        tls = self.ctx.wrap_socket(sock, server_side=True)
+        self.handshakes += 1
+        return tls
+
+    def link(self, index=-1):
+        return wait_for("a connection to the domain", lambda: self.links)[index]
 
 
 class Edge:
@@ -426,6 +466,14 @@ class FlowTest(unittest.TestCase):
             self.assertNotIn("Sanitizer", text, text[-6000:])
             self.assertNotIn("runtime error", text, text[-6000:])
         self.running = None
+
+    def inside(self, source="127.0.0.1"):
+        """A container's own connection to the edge."""
+        sock = socket.socket()
+        sock.bind((source, 0))
+        sock.settimeout(5)
+        sock.connect(("127.0.0.1", self.running.port("internal", "TCP")))
+        return Link(sock)
 
     def peer(self, name="partner", version=None, session=None):
         return connect_tls(self.tls_port, tls_context(self.pki, name, version), session)

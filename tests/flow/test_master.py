@@ -176,7 +176,7 @@ class Start(Case):
     def test_titles_pid_file_and_answers(self):
         m = self.master().start()
         self.assertEqual((self.dir / "pid").read_text(), f"{m.process.pid}\n")
-        self.assertEqual(sorted(m.children()), ["sipward: admin", "sipward: worker 0", "sipward: worker 1"])
+        self.assertEqual(sorted(m.children()), ["sipward: admin", "sipward: resolver", "sipward: worker 0", "sipward: worker 1"])
         self.assertEqual(pathlib.Path(f"/proc/{m.process.pid}/cmdline").read_text().strip("\0"), "sipward: master")
         port = m.ports()[0]
         answers = [ask(port) for _ in range(40)]
@@ -197,8 +197,10 @@ class Start(Case):
             self.assertNotIn("/pid", text.replace("/proc", ""), title)
             self.assertNotIn("sipward-counters", text, title)
             sockets = sum(l.startswith("socket:") for l in links)
-            # workers: channel and both listening sockets; admin: channel and control socket
-            self.assertEqual(sockets, 2 if "admin" in title else 3, links)
+            # workers: channels to master and resolver, both listening sockets; admin: channel and control socket;
+            # resolver: channels to the master and both workers
+            self.assertEqual(sockets, 2 if "admin" in title else 3 if "resolver" in title else 4, links)
+
 
     def test_a_second_one_is_refused(self):
         m = self.master().start()
@@ -231,7 +233,7 @@ class Start(Case):
         self.assertIn(ask(v6, host="::1")["worker"], (0, 1))
 
     def test_a_child_that_refuses_ends_the_start(self):
-        for who, what in (("1", "refuse"), ("admin", "refuse")):
+        for who, what in (("1", "refuse"), ("admin", "refuse"), ("resolver", "refuse")):
             with self.subTest(who=who):
                 m = self.master()
                 m.fake("start", who, what)
@@ -303,6 +305,13 @@ class Supervise(Case):
         os.kill(pid, signal.SIGKILL)
         self.assertEqual(len(m.state()["workers"]), 2)
         self.assertNotEqual(m.children()["sipward: admin"], pid)
+
+    def test_a_killed_resolver_is_replaced(self):
+        m = self.master().start()
+        pid = m.children()["sipward: resolver"]
+        os.kill(pid, signal.SIGKILL)
+        wait_for("its replacement", lambda: m.children().get("sipward: resolver", pid) != pid)
+        self.assertEqual([w["restarts"] for w in m.state()["workers"]], [0, 0])
 
     def test_a_slow_one_is_adopted(self):
         m = self.master().start()
@@ -430,7 +439,7 @@ class Reload(Case):
             self.assert_unchanged(m, port, "Address already in use")
 
     def test_a_refusal_cancels(self):
-        for who in ("1", "admin"):
+        for who in ("1", "admin", "resolver"):
             with self.subTest(who=who):
                 m = self.master().start()
                 m.fake("prepare", who, "refuse")
@@ -491,7 +500,7 @@ class Reload(Case):
                 self.assertTrue(m.operator("r").startswith("failed"))
             self.assertTrue(m.reload(listeners=b if i % 2 == 0 else a).startswith("ok"))
         self.assertEqual(m.fds(), before)
-        self.assertEqual(len(m.children()), 3, "no zombie")
+        self.assertEqual(len(m.children()), 4, "no zombie")
         for pid in m.children().values():
             self.assertLess(len(os.listdir(f"/proc/{pid}/fd")), 20)
 
@@ -530,7 +539,7 @@ class Leave(Case):
 
     def test_who_does_not_stop_is_killed(self):
         m = self.master()
-        for who in ("0", "1", "admin"):
+        for who in ("0", "1", "admin", "resolver"):
             m.fake("stop", who, "silent")
         m.start()
         pids = m.children().values()

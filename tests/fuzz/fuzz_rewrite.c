@@ -147,22 +147,21 @@ static void try_request(const struct sip_msg *msg, uint32_t domain, bool record_
 {
 	static struct identity id;
 	static struct result r;
-	const struct image_listener listener = { .methods = UINT32_MAX };
 	const struct peer_judgement peer = { .domain_count = domain != IMAGE_NONE, .domain = { domain } };
-	struct rewrite_request how = { .via = SPAN(OUR_VIA), .source = SPAN("192.0.2.1"), .source_port = 5, .identity = &id };
+	struct rewrite_request how = { .via = SPAN(OUR_VIA), .source = SPAN("192.0.2.1"), .source_port = 5, .identity = { .asserted = &id } };
 	struct route_plan plan;
 	char extra[256], branch[ROUTE_BRANCH_LEN], *out;
 	size_t extra_len, bound, len;
 
-	CHECK(inspect_request(test_image(), &listener, msg, extra, sizeof(extra), &extra_len) < REFUSAL_COUNT);
+	CHECK(inspect_request(test_image(), UINT32_MAX, msg, extra, sizeof(extra), &extra_len) < REFUSAL_COUNT);
 	CHECK(extra_len <= sizeof(extra));
 	route_plan_external(test_image(), &keys, msg, domain, 1000, &plan);
 	CHECK(!plan.has_token);
-	CHECK(route_check_uri(test_image(), msg, false) < REFUSAL_COUNT);
+	CHECK(route_check_uri(test_image(), &plan, false) < REFUSAL_COUNT);
 	identity_decide(test_image(), &peer, msg, false, &id);
 	CHECK(id.domain == domain);
 	route_branch(test_image(), &keys, msg, domain, how.source, branch);
-	how.routes_removed = plan.ours;
+	how.plan = &plan;
 	how.record_route = record_route ? SPAN(OUR_ROUTES) : SPAN_NONE;
 	bound = rewrite_bound(msg, &how);
 	out = check_alloc(bound);
@@ -180,9 +179,10 @@ static void try_request(const struct sip_msg *msg, uint32_t domain, bool record_
 static void try_response(const struct sip_msg *msg, bool trust_domain)
 {
 	static struct result r;
-	size_t bound = msg->head.len + msg->body.len + 256; /* what a caller needs to give */
+	struct rewrite_identity how = { .keep_asserted = trust_domain };
+	size_t bound = rewrite_response_bound(msg, &how);
 	char *out = check_alloc(bound);
-	size_t len = rewrite_response_out(test_image(), msg, trust_domain, out, bound);
+	size_t len = rewrite_response(test_image(), msg, &how, out, bound);
 	bool via_left = msg->via_rest.p || msg_next_header(msg, HDR_VIA, (size_t)msg->first[HDR_VIA] + 1) >= 0;
 
 	CHECK(len > 0 && len <= bound);

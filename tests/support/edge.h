@@ -1,5 +1,5 @@
 /*
- * edge - an image with TLS profiles and one domain, keys to go with it, and
+ * edge - an image with TLS profiles, a domain or two and a container, keys to go with it, and
  * the worker's contexts built from both; and a TLS client to talk to them.
  *
  * The image is laid out by hand, so that a test of tls needs no configuration
@@ -42,6 +42,10 @@ struct edge_want {
 	struct edge_profile profile[EDGE_PROFILES];
 	const struct issued *known; /* whose subject is configured for the one domain; NULL: nobody's */
 	bool disabled;		    /* ... but the domain is off */
+	bool wildcards;		    /* its allow_wildcard */
+	const struct issued *domain_trust; /* its own CA */
+	const struct issued *other; /* whose subject is configured for a second domain */
+	const struct issued *container; /* whose subject is that of the one container */
 };
 
 /* One generation. */
@@ -138,28 +142,66 @@ UNUSED static void edge_put_profile(struct edge *e, const struct edge_profile *p
 	out->trust.off = edge_put(e, trust, out->trust.count * sizeof(trust[0]));
 }
 
-/* The one domain, and the table that leads to it. */
+/* The subject of a certificate leads to a domain. */
+UNUSED static void edge_put_dn(struct edge *e, struct image_dn_bucket table[static 4], const struct issued *of, uint32_t domain)
+{
+	struct image_header *h = (void *)e->block;
+	static struct dn dn;
+	uint64_t hash, at;
+
+	if (!of)
+		return;
+	MUST(facts_name_dn(X509_get_subject_name(of->cert), &dn) == DN_OK);
+	hash = siphash(&h->hash_key, dn.bytes, dn.len);
+	for (at = hash & 3; table[at].key_len;)
+		at = (at + 1) & 3;
+	table[at] = (struct image_dn_bucket){ .hash = hash,
+		.key = edge_put(e, dn.bytes, dn.len),
+		.key_len = (uint32_t)dn.len,
+		.domains = 1,
+		.first = edge_put(e, &domain, sizeof(domain)) };
+	h->dn_count++;
+}
+
+/* The domain, perhaps a second one, and the table that leads to them. */
 UNUSED static void edge_put_domain(struct edge *e, const struct edge_want *want)
 {
 	struct image_header *h = (void *)e->block;
-	struct image_domain domain = { .name = edge_text(e, "partner.example"),
-		.flags = DOMAIN_HAS_DN | (want->disabled ? 0 : DOMAIN_ENABLED) };
-	struct image_dn_bucket table[2] = { 0 };
-	uint32_t zero = 0;
+	struct image_domain domain[2] = {
+		{ .name = edge_text(e, "partner.example"),
+		    .flags = (want->known ? DOMAIN_HAS_DN : 0) | (want->disabled ? 0 : DOMAIN_ENABLED) |
+			(want->wildcards ? DOMAIN_ALLOW_WILDCARD : 0) },
+		{ .name = edge_text(e, "other.example"), .flags = DOMAIN_HAS_DN | DOMAIN_ENABLED },
+	};
+	struct image_dn_bucket table[4] = { 0 };
+	struct image_spki key;
+
+	if (want->domain_trust) {
+		MUST(facts_spki(want->domain_trust->cert, key.sha256));
+		domain[0].trust = (struct image_section){ .off = edge_put(e, &key, sizeof(key)), .count = 1 };
+	}
+	edge_put_dn(e, table, want->known, 0);
+	edge_put_dn(e, table, want->other, 1);
+	h->domains = (struct image_section){ .off = edge_put(e, domain, sizeof(domain)), .count = 2 };
+	h->dn_table = (struct image_section){ .off = edge_put(e, table, sizeof(table)), .count = 4 };
+}
+
+/* A cluster of one container. */
+UNUSED static void edge_put_container(struct edge *e, const struct issued *of)
+{
+	struct image_header *h = (void *)e->block;
+	struct image_server server = { .protocol = PROTO_TLS };
+	struct image_cluster cluster = { 0 };
+	struct image_str text;
 	static struct dn dn;
 
-	h->domains = (struct image_section){ .off = edge_put(e, &domain, sizeof(domain)), .count = 1 };
-	if (want->known) {
-		MUST(facts_name_dn(X509_get_subject_name(want->known->cert), &dn) == DN_OK);
-		table[siphash(&h->hash_key, dn.bytes, dn.len) & 1] =
-		    (struct image_dn_bucket){ .hash = siphash(&h->hash_key, dn.bytes, dn.len),
-			    .key = edge_put(e, dn.bytes, dn.len),
-			    .key_len = (uint32_t)dn.len,
-			    .domains = 1,
-			    .first = edge_put(e, &zero, sizeof(zero)) };
-		h->dn_count = 1;
+	if (of) {
+		MUST(facts_name_dn(X509_get_subject_name(of->cert), &dn) == DN_OK);
+		text = (struct image_str){ .off = edge_put(e, dn.bytes, dn.len), .len = (uint32_t)dn.len };
+		server.dns = (struct image_section){ .off = edge_put(e, &text, sizeof(text)), .count = 1 };
 	}
-	h->dn_table = (struct image_section){ .off = edge_put(e, table, sizeof(table)), .count = 2 };
+	cluster.servers = (struct image_section){ .off = edge_put(e, &server, sizeof(server)), .count = 1 };
+	h->clusters = (struct image_section){ .off = edge_put(e, &cluster, sizeof(cluster)), .count = 1 };
 }
 
 /*
@@ -185,11 +227,13 @@ UNUSED static bool edge_build(struct edge *e, const struct edge_want *want, cons
 		edge_put_profile(e, &want->profile[i], i, &tls[i]);
 	h->tls.off = edge_put(e, tls, h->tls.count * sizeof(tls[0]));
 	edge_put_domain(e, want);
+	edge_put_container(e, want->container);
 	h->size = e->used;
 	e->img = (struct image){ .h = h,
 		.size = e->used,
 		.settings = &h->settings,
 		.tls = (const void *)(e->block + h->tls.off),
+		.cluster = (const void *)(e->block + h->clusters.off),
 		.domain = (const void *)(e->block + h->domains.off) };
 	e->set = tls_contexts_new(&e->img, (const void *)e->keys, old ? old->set : NULL);
 	MUST(e->set);
@@ -343,7 +387,7 @@ UNUSED static void talk_begin(struct talk *t, struct tls_context *ctx, const str
 	char c;
 
 	*t = (struct talk){ .client = client_new(want), .status = TLS_WANT };
-	t->tls = tls_accept_new(ctx, &t->out);
+	t->tls = tls_accept_new(ctx, SIDE_EXTERNAL, &t->out);
 	MUST(t->tls);
 	for (int round = 0; round < 10; round++) {
 		ERR_clear_error();

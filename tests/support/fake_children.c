@@ -1,5 +1,5 @@
 /*
- * fake_children - a worker and an admin that do nothing but talk with the
+ * fake_children - a worker, an admin and a resolver that do nothing but talk with the
  * master, linked in place of the real ones into sipward-fake: so that the
  * master's supervision and reload can be tried against children that are
  * slow, refuse or die.
@@ -7,7 +7,7 @@
  * How they behave stands in the files of the folder $FAKE_DIR, read at each
  * step; a file that is not there means: well.
  *
- *	start-N    "slow MS", "refuse" or "die": what worker N does before RUNNING (N = "admin": the admin)
+ *	start-N    "slow MS", "refuse" or "die": what worker N does before RUNNING (N = "admin", "resolver": these)
  *	prepare-N  "slow MS", "refuse", "die" or "silent": what it does when a generation is complete
  *	commit-N   "die" or "silent"
  *	stop-N     "silent": goes on at STOP and DRAIN
@@ -298,6 +298,8 @@ static void check_regions(const struct fake *f)
 {
 	char *state = (char *)f->h->master;
 
+	if (!state)
+		return; /* the resolver: it has none */
 	if (mprotect(state, REGION_PAGE, PROT_READ | PROT_WRITE) == 0 || errno != EACCES)
 		exit(8);
 	if (f->worker && f->h->workers > 1) {
@@ -310,17 +312,17 @@ static void check_regions(const struct fake *f)
 		counter_add(&f->h->counters[f->h->worker].turns, 1);
 }
 
-NORETURN static void run(const struct heritage *h, bool worker)
+NORETURN static void run(const struct heritage *h, const char *name)
 {
 	static struct fake f;
 
-	f = (struct fake){ .h = h, .worker = worker };
+	f = (struct fake){ .h = h, .worker = !name };
 	for (size_t i = 0; i < CLIENTS; i++)
 		f.client[i] = -1;
-	if (worker)
+	if (f.worker)
 		(void)snprintf(f.name, sizeof(f.name), "%u", h->worker);
 	else
-		(void)snprintf(f.name, sizeof(f.name), "admin");
+		(void)snprintf(f.name, sizeof(f.name), "%s", name);
 	if (confine_drop(h->drop, h->uid, h->gid) != 0)
 		exit(2);
 	check_regions(&f);
@@ -335,7 +337,7 @@ NORETURN static void run(const struct heritage *h, bool worker)
 	close(h->image_fd);
 	if (h->keys_fd >= 0)
 		close(h->keys_fd);
-	if (worker)
+	if (f.worker)
 		atomic_store(&h->states[h->worker].generation, f.generation);
 	say(&f, CTL_RUNNING, f.generation, 0, "");
 	loop(&f);
@@ -343,10 +345,15 @@ NORETURN static void run(const struct heritage *h, bool worker)
 
 NORETURN void worker_main(const struct heritage *h)
 {
-	run(h, true);
+	run(h, NULL);
 }
 
 NORETURN void admin_main(const struct heritage *h)
 {
-	run(h, false);
+	run(h, "admin");
+}
+
+NORETURN void resolver_main(const struct heritage *h)
+{
+	run(h, "resolver");
 }

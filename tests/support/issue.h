@@ -34,6 +34,7 @@ struct issue {
 	unsigned long serial;	 /* 0: 1 */
 	const char *usage;	 /* extendedKeyUsage: "clientAuth" */
 	const char *key_usage;	 /* "keyCertSign,cRLSign" */
+	const char *names;	 /* subjectAltName: "URI:sip:partner.example,DNS:sip.partner.example" */
 	const EVP_MD *digest;	 /* SHA-256 */
 };
 
@@ -123,6 +124,8 @@ UNUSED static struct issued issue(const struct issue *want)
 		issue_extension(out.cert, by->cert, NID_ext_key_usage, want->usage);
 	if (want->key_usage)
 		issue_extension(out.cert, by->cert, NID_key_usage, want->key_usage);
+	if (want->names)
+		issue_extension(out.cert, by->cert, NID_subject_alt_name, want->names);
 	MUST(X509_sign(out.cert, by->key,
 	    EVP_PKEY_get_base_id(by->key) == EVP_PKEY_ED25519 ? NULL :
 	    want->digest					? want->digest :

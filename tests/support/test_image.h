@@ -214,6 +214,28 @@ static inline void test_image_cluster(struct test_image *t, struct image_header 
 	t->img.cluster = c;
 }
 
+/* Nobody has trusted addresses; keyed ids are put in by tests that want them. */
+static inline void test_image_tables(struct test_image *t, struct image_header *h)
+{
+	struct image_id_bucket *ids;
+
+	h->ids = (struct image_section){ test_image_room(t, TEST_IMAGE_TABLE * sizeof(*ids)), TEST_IMAGE_TABLE };
+	ids = (struct image_id_bucket *)(void *)(t->bytes + h->ids.off);
+	for (size_t i = 0; i < TEST_IMAGE_TABLE; i++)
+		ids[i].domain = IMAGE_NONE;
+	h->addresses = (struct image_section){ test_image_room(t, sizeof(struct image_address_bucket)), 1 };
+}
+
+static inline void test_image_put_id(struct image *img, uint32_t key, uint64_t id, uint32_t domain)
+{
+	struct image_id_bucket *ids = (struct image_id_bucket *)(uintptr_t)image_at(img, img->h->ids);
+	size_t at = id % TEST_IMAGE_TABLE;
+
+	while (ids[at].domain != IMAGE_NONE)
+		at = (at + 1) % TEST_IMAGE_TABLE;
+	ids[at] = (struct image_id_bucket){ id, domain, key };
+}
+
 /* The image; built at the first call. */
 static inline struct image *test_image(void)
 {
@@ -250,6 +272,7 @@ static inline struct image *test_image(void)
 	test_image_entries(&t, h, entries);
 	test_image_strip(&t);
 	test_image_cluster(&t, h);
+	test_image_tables(&t, h);
 	return &t.img;
 }
 

@@ -171,6 +171,16 @@ static bool act_inet_sockets(void)
 	    close(fd) == 0 && socket(AF_INET6, SOCK_DGRAM, 0) >= 0;
 }
 
+/* Bound by the kernel alone. */
+static bool act_client_sockets(void)
+{
+	int tcp = socket(AF_INET, SOCK_STREAM, 0), udp = socket(AF_INET, SOCK_DGRAM, 0);
+
+	return tcp >= 0 && udp >= 0 && fcntl(udp, F_SETFL, O_NONBLOCK) == 0 && fcntl(udp, F_SETFD, FD_CLOEXEC) == 0 &&
+	    connect(tcp, (struct sockaddr *)&ready.tcp_at, sizeof(ready.tcp_at)) == 0 &&
+	    connect(udp, (struct sockaddr *)&ready.tcp_at, sizeof(ready.tcp_at)) == 0 && close(tcp) == 0 && close(udp) == 0;
+}
+
 static bool act_accept(void)
 {
 	struct pollfd p = { ready.tcp_listener, POLLIN, 0 };
@@ -261,37 +271,38 @@ static bool act_everyday(void)
 struct row {
 	const char *why;
 	bool (*act)(void);
-	int worker, admin, loader; /* DONE, FAILED, or the signal that ends the process */
+	int worker, admin, resolver, loader; /* DONE, FAILED, or the signal that ends the process */
 };
 
 static const struct row rows[] = {
-	{ "open a file", act_open, KILLED, KILLED, DONE },
-	{ "create a file", act_create, KILLED, KILLED, DONE },
-	{ "run a program", act_exec, KILLED, KILLED, KILLED },
-	{ "trace", act_ptrace, KILLED, KILLED, KILLED },
-	{ "read another process", act_read_other_memory, KILLED, KILLED, KILLED },
-	{ "make a second ring, without restrictions", act_second_ring, KILLED, KILLED, DONE },
-	{ "fork", act_fork, FAILED, FAILED, DONE },
-	{ "signal the parent", act_kill_parent, FAILED, FAILED, DONE },
-	{ "signal a thread of the parent", act_signal_thread_of_parent, FAILED, FAILED, DONE },
-	{ "abort", act_abort, SIGABRT, SIGABRT, SIGABRT },
-	{ "map code", act_map_code, FAILED, FAILED, DONE },
-	{ "turn data into code", act_make_code, FAILED, FAILED, DONE },
-	{ "unlink", act_unlink, FAILED, FAILED, DONE },
-	{ "look at a path", act_stat_path, FAILED, FAILED, DONE },
-	{ "setuid", act_setuid, FAILED, FAILED, DONE },
-	{ "have the kernel signal others", act_set_owner, FAILED, FAILED, DONE },
-	{ "raise a limit", act_raise_limit, FAILED, FAILED, DONE },
-	{ "Unix socket", act_unix_socket, FAILED, FAILED, DONE },
-	{ "netlink socket", act_netlink_socket, FAILED, FAILED, DONE },
-	{ "sockets", act_inet_sockets, DONE, FAILED, DONE },
-	{ "accept", act_accept, DONE, DONE, DONE },
-	{ "accept on a Unix socket", act_accept_unix, FAILED, DONE, DONE },
-	{ "memory", act_memory, DONE, DONE, DONE },
-	{ "the ring made before", act_ring, DONE, FAILED, DONE },
-	{ "TLS context and random numbers", act_crypto, DONE, DONE, DONE },
-	{ "take a new image", act_take_image, DONE, DONE, DONE },
-	{ "clock, log, signals, usage", act_everyday, DONE, DONE, DONE },
+	{ "open a file", act_open, KILLED, KILLED, KILLED, DONE },
+	{ "create a file", act_create, KILLED, KILLED, KILLED, DONE },
+	{ "run a program", act_exec, KILLED, KILLED, KILLED, KILLED },
+	{ "trace", act_ptrace, KILLED, KILLED, KILLED, KILLED },
+	{ "read another process", act_read_other_memory, KILLED, KILLED, KILLED, KILLED },
+	{ "make a second ring, without restrictions", act_second_ring, KILLED, KILLED, KILLED, DONE },
+	{ "fork", act_fork, FAILED, FAILED, FAILED, DONE },
+	{ "signal the parent", act_kill_parent, FAILED, FAILED, FAILED, DONE },
+	{ "signal a thread of the parent", act_signal_thread_of_parent, FAILED, FAILED, FAILED, DONE },
+	{ "abort", act_abort, SIGABRT, SIGABRT, SIGABRT, SIGABRT },
+	{ "map code", act_map_code, FAILED, FAILED, FAILED, DONE },
+	{ "turn data into code", act_make_code, FAILED, FAILED, FAILED, DONE },
+	{ "unlink", act_unlink, FAILED, FAILED, FAILED, DONE },
+	{ "look at a path", act_stat_path, FAILED, FAILED, FAILED, DONE },
+	{ "setuid", act_setuid, FAILED, FAILED, FAILED, DONE },
+	{ "have the kernel signal others", act_set_owner, FAILED, FAILED, FAILED, DONE },
+	{ "raise a limit", act_raise_limit, FAILED, FAILED, FAILED, DONE },
+	{ "Unix socket", act_unix_socket, FAILED, FAILED, FAILED, DONE },
+	{ "netlink socket", act_netlink_socket, FAILED, FAILED, FAILED, DONE },
+	{ "sockets", act_inet_sockets, DONE, FAILED, FAILED, DONE },
+	{ "sockets that connect", act_client_sockets, DONE, FAILED, DONE, DONE },
+	{ "accept", act_accept, DONE, DONE, DONE, DONE },
+	{ "accept on a Unix socket", act_accept_unix, FAILED, DONE, FAILED, DONE },
+	{ "memory", act_memory, DONE, DONE, DONE, DONE },
+	{ "the ring made before", act_ring, DONE, FAILED, FAILED, DONE },
+	{ "TLS context and random numbers", act_crypto, DONE, DONE, DONE, DONE },
+	{ "take a new image", act_take_image, DONE, DONE, DONE, DONE },
+	{ "clock, log, signals, usage", act_everyday, DONE, DONE, DONE, DONE },
 };
 
 static void prepare_sockets(void)
@@ -363,7 +374,7 @@ static void check(const char *name, enum confine_profile profile, size_t column)
 #endif
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		const struct row *r = &rows[i];
-		int want = column == 0 ? r->worker : column == 1 ? r->admin : r->loader;
+		int want = column == 0 ? r->worker : column == 1 ? r->admin : column == 2 ? r->resolver : r->loader;
 		int status = run(r, profile);
 
 		if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SKIPPED)
@@ -387,9 +398,14 @@ Test(confine, admin)
 	check("admin", CONFINE_ADMIN, 1);
 }
 
+Test(confine, resolver)
+{
+	check("resolver", CONFINE_RESOLVER, 2);
+}
+
 Test(confine, loader)
 {
-	check("loader", CONFINE_LOADER, 2);
+	check("loader", CONFINE_LOADER, 3);
 }
 
 Test(confine, privileges_can_not_come_back)

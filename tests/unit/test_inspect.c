@@ -47,7 +47,7 @@ Test(inspect, refuses_in_order)
 		size_t extra_len = 99;
 
 		cr_assert_eq(test_msg_parse(&t, guard_copy(rows[i].bytes, strlen(rows[i].bytes))), FAULT_NONE, "%s", rows[i].why);
-		cr_assert_str_eq(refusal_name(inspect_request(test_image(), &listener, &t.msg, extra, sizeof(extra), &extra_len)),
+		cr_assert_str_eq(refusal_name(inspect_request(test_image(), listener.methods, &t.msg, extra, sizeof(extra), &extra_len)),
 		    refusal_name(rows[i].want), "%s", rows[i].why);
 		cr_assert(span_eq(span_of(extra, extra_len), span_str(rows[i].extra)), "%s: %.*s", rows[i].why, (int)extra_len, extra);
 	}
@@ -71,7 +71,7 @@ Test(inspect, lists_are_cut_whole)
 		struct span room = guard_copy("................................", cuts[i].cap);
 		size_t len;
 
-		cr_assert_eq(inspect_request(test_image(), &listener, &t.msg, (char *)(uintptr_t)room.p, cuts[i].cap, &len), REFUSAL_EXTENSION);
+		cr_assert_eq(inspect_request(test_image(), listener.methods, &t.msg, (char *)(uintptr_t)room.p, cuts[i].cap, &len), REFUSAL_EXTENSION);
 		cr_assert(span_eq(span_of(room.p, len), span_str(cuts[i].want)), "cap %zu: %.*s", cuts[i].cap, (int)len, room.p);
 	}
 }

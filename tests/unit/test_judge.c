@@ -231,7 +231,7 @@ static struct peer_judgement judge(const struct want *want, uint32_t tls, enum j
 		MUST(X509_STORE_add_cert(store, made[want->trust[i]].cert));
 	judge_store(store);
 	MUST(X509_STORE_CTX_init(ctx, store, made[leaf].cert, sent));
-	judge_chain(&w->img, tls, role, ctx, NOW + later, facts, &j);
+	judge_chain(&w->img, tls, &(struct judge_want){ .role = role }, ctx, NOW + later, facts, &j);
 	*error = X509_STORE_CTX_get_error(ctx);
 	X509_STORE_CTX_free(ctx);
 	X509_STORE_free(store);
@@ -450,19 +450,31 @@ Test(judge, valid_until, .init = make_all, .fini = free_all)
 Test(judge, address)
 {
 	struct world *w = world(&(struct want){ .trust = { NOBODY } });
-	struct image_domain *d = (void *)(w->bytes + w->img.h->domains.off);
+	struct image_header *h = (void *)w->bytes;
+	struct image_domain *d = (void *)(w->bytes + h->domains.off);
+	uint32_t domains[] = { D_ON, D_OFF };
+	struct image_address_bucket table[2] = { 0 };
 	struct image_cidr net = { .addr = { [10] = 0xff, 0xff, 192, 0, 2, 0 }, .bits = 120 };
 	uint8_t in[16] = { [10] = 0xff, 0xff, 192, 0, 2, 9 }, out[16] = { [10] = 0xff, 0xff, 192, 0, 3, 9 };
 	struct peer_judgement j;
 
-	judge_address(&w->img, in, NOW, &j);
+	h->addresses = (struct image_section){ put(w, table, sizeof(table)), 2 };
+	judge_address(&w->img, in, false, &j);
 	cr_expect_eq(j.verdict, PEER_PLAIN, "nobody has trusted_addresses");
-	d[D_ON].trusted_addresses = d[D_OFF].trusted_addresses = (struct image_section){ put(w, &net, sizeof(net)), 1 };
-	judge_address(&w->img, in, NOW, &j);
+	table[image_prefix_hash(&h->hash_key, &net) & 1] =
+	    (struct image_address_bucket){ net, 2, put(w, domains, sizeof(domains)) };
+	h->addresses.off = put(w, table, sizeof(table));
+	h->address_bits[1] = UINT64_C(1) << (120 - 64);
+	judge_address(&w->img, in, false, &j);
 	cr_expect(j.verdict == PEER_TRUSTED && j.domain_count == 1 && j.domain[0] == D_ON, "the disabled one does not count");
 	cr_expect_eq(j.generation, 42);
-	judge_address(&w->img, out, NOW, &j);
+	judge_address(&w->img, out, false, &j);
 	cr_expect(j.verdict == PEER_PLAIN && j.domain_count == 0, "another network");
+	judge_address(&w->img, in, true, &j);
+	cr_expect_eq(j.verdict, PEER_PLAIN, "a datagram's source is believed only with trust_udp");
+	d[D_ON].flags |= DOMAIN_TRUST_UDP;
+	judge_address(&w->img, in, true, &j);
+	cr_expect(j.verdict == PEER_TRUSTED && j.domain[0] == D_ON);
 }
 
 Test(judge, verdict_names)

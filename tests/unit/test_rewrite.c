@@ -17,14 +17,28 @@
 #define MF_IN "Max-Forwards: 70\r\n"
 #define TOP LINE OUR_VIA PPI VIA_IN
 
-static struct rewrite_request how_of(const struct identity *id, unsigned routes, const char *record_route)
+static struct rewrite_request how_of(const struct identity *id, const struct route_plan *plan, const char *record_route)
 {
 	return (struct rewrite_request){ .via = SPAN(OUR_VIA),
 					 .source = SPAN("192.0.2.1"),
 					 .source_port = 4711,
 					 .record_route = span_str(record_route),
-					 .routes_removed = routes,
-					 .identity = id };
+					 .plan = plan,
+					 .identity = { .asserted = id } };
+}
+
+static unsigned count_routes(const struct sip_msg *msg)
+{
+	unsigned n = 0;
+
+	for (int i = msg->first[HDR_ROUTE]; i >= 0; i = msg_next_header(msg, HDR_ROUTE, (size_t)i + 1)) {
+		struct span rest = msg->header[i].value;
+		struct name_addr one;
+
+		while (rest.p && name_addr_parse(rest, &one, &rest))
+			n++;
+	}
+	return n;
 }
 
 /* Rewrite with the identity decided for `domain`; every smaller room must be refused. */
@@ -34,10 +48,12 @@ static struct span rewrite(const char *why, struct span in, uint32_t domain, uns
 	static char out[65536];
 	struct peer_judgement peer = { .domain_count = domain != IMAGE_NONE, .domain = { domain } };
 	static struct identity id;
-	struct rewrite_request how = how_of(&id, routes, record_route);
+	struct route_plan plan = { .ours = routes };
+	struct rewrite_request how = how_of(&id, &plan, record_route);
 	size_t len, bound;
 
 	cr_assert_eq(test_msg_parse(&t, in), FAULT_NONE, "%s", why);
+	plan.routes = count_routes(&t.msg);
 	identity_decide(test_image(), &peer, &t.msg, false, &id);
 	bound = rewrite_bound(&t.msg, &how);
 	cr_assert_leq(bound, sizeof(out));
@@ -173,12 +189,13 @@ Test(rewrite, responses)
 
 	for (size_t i = 0; i < ARRAY_LEN(responses); i++) {
 		struct span in = guard_copy(responses[i].in, strlen(responses[i].in));
+		struct rewrite_identity how = { .keep_asserted = responses[i].trust_domain };
 		size_t len;
 
 		cr_assert_eq(test_msg_parse(&t, in), FAULT_NONE, "%s", responses[i].why);
-		len = rewrite_response_out(test_image(), &t.msg, responses[i].trust_domain, out, sizeof(out));
+		len = rewrite_response(test_image(), &t.msg, &how, out, sizeof(out));
 		cr_assert(span_eq(span_of(out, len), span_str(responses[i].want)), "%s:\n%.*s", responses[i].why, (int)len, out);
 		for (size_t cap = 0; cap < len; cap++)
-			cr_assert_eq(rewrite_response_out(test_image(), &t.msg, responses[i].trust_domain, out, cap), 0);
+			cr_assert_eq(rewrite_response(test_image(), &t.msg, &how, out, cap), 0);
 	}
 }

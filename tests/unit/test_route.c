@@ -140,6 +140,7 @@ Test(route, request_uri)
 		const char *uri;
 		bool has_token, forward;
 		enum refusal want;
+		bool secure;
 	} rows[] = {
 		{ "sip:b@core.example", false, false, REFUSAL_NONE },
 		{ "sip:b@EDGE.example:9999", false, false, REFUSAL_NONE },
@@ -152,16 +153,17 @@ Test(route, request_uri)
 		{ "tel:+4930", false, false, REFUSAL_NONE },
 		{ "sips:b@core.example", false, false, REFUSAL_NOT_SECURE },
 		{ "sips:b@core.example", true, false, REFUSAL_NOT_SECURE },
+		{ "sips:b@core.example", false, false, REFUSAL_NONE, true },
 		{ "sips:b@elsewhere.example", false, true, REFUSAL_NOT_SECURE },
 		{ "sips:b@elsewhere.example", false, false, REFUSAL_FOREIGN_URI },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct image_header *h = (struct image_header *)(uintptr_t)test_image()->h;
-		struct sip_msg *msg = request(rows[i].uri, "");
+		struct route_plan plan = { .uri = request(rows[i].uri, "")->request_uri, .has_token = rows[i].has_token };
 
 		h->foreign_request_uri = rows[i].forward ? FOREIGN_FORWARD : FOREIGN_REJECT;
-		cr_assert_str_eq(refusal_name(route_check_uri(test_image(), msg, rows[i].has_token)), refusal_name(rows[i].want), "%s", rows[i].uri);
+		cr_assert_str_eq(refusal_name(route_check_uri(test_image(), &plan, rows[i].secure)), refusal_name(rows[i].want), "%s", rows[i].uri);
 	}
 }
 

@@ -64,6 +64,19 @@ Test(shared, narrow_leaves_others_nothing)
 	cr_assert(!writable(shared_master(&s)));
 }
 
+Test(shared, drop_leaves_nothing)
+{
+	void *was;
+
+	cr_assert_eq(shared_init(&s, WORKERS, 100), 0);
+	was = shared_counters(&s);
+	shared_drop(&s);
+	cr_assert_null(shared_counters(&s));
+	cr_assert_null(shared_master(&s));
+	cr_assert_eq(mprotect(was, REGION_PAGE, PROT_READ), -1, "not mapped");
+	cr_assert_eq(errno, ENOMEM);
+}
+
 Test(shared, what_is_written_is_seen)
 {
 	int status;

@@ -121,14 +121,14 @@ static bool wants_extension(const struct sip_msg *msg)
 	return false;
 }
 
-enum refusal inspect_request(const struct image *img, const struct image_listener *listener, const struct sip_msg *msg,
-    char *extra, size_t cap, size_t *extra_len)
+enum refusal inspect_request(const struct image *img, uint32_t methods, const struct sip_msg *msg, char *extra,
+    size_t cap, size_t *extra_len)
 {
 	struct put o = put_into(extra, cap);
 
 	*extra_len = 0;
-	if (!(listener->methods & 1u << msg->method_id)) {
-		struct taken t = { .methods = listener->methods };
+	if (!(methods & 1u << msg->method_id)) {
+		struct taken t = { .methods = methods };
 
 		*extra_len = put_list(&o, SPAN("Allow"), next_taken, &t);
 		return REFUSAL_METHOD;

@@ -28,11 +28,11 @@ const char *refusal_name(enum refusal r);
 const char *refusal_reason(enum refusal r);
 
 /*
- * REFUSAL_NONE, or the refusal.  `extra` (room for `cap`) gets header lines
+ * REFUSAL_NONE, or the refusal.  `methods`: those taken, as image_listener has them.  `extra` (room for `cap`) gets header lines
  * for the answer (Allow, Unsupported); *extra_len 0: none.
  */
-MUST_USE enum refusal inspect_request(const struct image *img, const struct image_listener *listener,
-    const struct sip_msg *msg, char *extra, size_t cap, size_t *extra_len);
+MUST_USE enum refusal inspect_request(const struct image *img, uint32_t methods, const struct sip_msg *msg,
+    char *extra, size_t cap, size_t *extra_len);
 
 /* OPTIONS to the proxy itself: a Request-URI without user part whose host is ours. */
 bool inspect_is_for_us(const struct image *img, const struct sip_msg *msg);

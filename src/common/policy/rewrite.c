@@ -84,7 +84,7 @@ static bool asserts_anywhere(const struct image *img, struct span name)
 }
 
 /* Is it in `keep` of the judged domain?  Rare, so that the look at all settings costs nothing in the run of things. */
-static bool kept(const struct image *img, const struct identity *id, const struct msg_header *h)
+static bool kept_inside(const struct image *img, const struct identity *id, const struct msg_header *h)
 {
 	if (id->domain == IMAGE_NONE || (id->asserted_len && h->id == HDR_P_ASSERTED_IDENTITY))
 		return false;
@@ -92,7 +92,31 @@ static bool kept(const struct image *img, const struct identity *id, const struc
 	    !asserts_anywhere(img, h->name);
 }
 
-/* ---- a request from outside ---- */
+/* May this identity header pass? */
+static bool kept(const struct image *img, const struct rewrite_identity *how, const struct msg_header *h)
+{
+	if (how->asserted)
+		return kept_inside(img, how->asserted, h);
+	return how->keep_asserted && h->id == HDR_P_ASSERTED_IDENTITY;
+}
+
+/* What we vouch for, towards a container. */
+static void write_assertion(struct rewriter *w, const struct identity *id)
+{
+	if (!id)
+		return;
+	if (id->header.len)
+		write_line(w, id->header, span_of(id->value, id->value_len));
+	if (id->asserted_len)
+		write_line(w, hdr_name(HDR_P_ASSERTED_IDENTITY), span_of(id->value, id->asserted_len));
+}
+
+static size_t assertion_bound(const struct identity *id)
+{
+	return id ? id->header.len + id->value_len + id->asserted_len : 0;
+}
+
+/* ---- a request ---- */
 
 static void write_via(struct rewriter *w, const struct sip_msg *msg, const struct rewrite_request *how)
 {
@@ -111,26 +135,38 @@ static void write_via(struct rewriter *w, const struct sip_msg *msg, const struc
 	put_span(o, SPAN("\r\n"));
 }
 
-/* The Route values that name us go; others in the same line stay. */
-static void write_route(struct rewriter *w, const struct msg_header *h, unsigned *to_remove)
+/* Which Route values stay: `skip` go, then `keep` stay, and the rest goes. */
+struct route_cut {
+	unsigned skip, keep;
+};
+
+/* The Route values that stay, in the line that they came in. */
+static void write_route(struct rewriter *w, const struct msg_header *h, struct route_cut *cut)
 {
-	struct span rest = h->value;
+	struct span rest = h->value, left;
 	struct name_addr one;
 
-	while (*to_remove && rest.p && name_addr_parse(rest, &one, &rest))
-		--*to_remove;
-	if (rest.p == h->value.p)
+	while (cut->skip && rest.p && name_addr_parse(rest, &one, &rest))
+		cut->skip--;
+	left = rest;
+	while (cut->keep && rest.p && name_addr_parse(rest, &one, &rest))
+		cut->keep--;
+	if (rest.p && left.p) /* the one that became the Request-URI goes, with the comma before it */
+		left = span_trim(span_head(left, (size_t)(rest.p - left.p)));
+	if (left.len && left.p[left.len - 1] == ',')
+		left = span_trim(span_head(left, left.len - 1));
+	if (left.p == h->value.p && left.len == h->value.len)
 		keep_line(w, h);
-	else if (rest.p)
-		write_line(w, h->name, span_trim(rest));
+	else if (left.p && left.len)
+		write_line(w, h->name, span_trim(left));
 }
 
 static void write_request_header(struct rewriter *w, const struct image *img, const struct sip_msg *msg, size_t index,
-    const struct rewrite_request *how, unsigned *routes)
+    const struct rewrite_request *how, struct route_cut *cut)
 {
 	const struct msg_header *h = &msg->header[index];
 
-	if (unlikely(h->identity && !kept(img, how->identity, h)))
+	if (unlikely(h->identity && !kept(img, &how->identity, h)))
 		return;
 	switch (h->id) {
 	case HDR_VIA:
@@ -140,7 +176,7 @@ static void write_request_header(struct rewriter *w, const struct image *img, co
 			keep_line(w, h);
 		break;
 	case HDR_ROUTE:
-		write_route(w, h, routes);
+		write_route(w, h, cut);
 		break;
 	case HDR_MAX_FORWARDS:
 		write_number(w, h->name, msg->max_forwards > 0 ? (uint64_t)msg->max_forwards - 1 : 0);
@@ -155,25 +191,27 @@ static void write_request_header(struct rewriter *w, const struct image *img, co
 /* What we add goes on top of everything: our Via, Record-Route, the assertion. */
 static void write_request_top(struct rewriter *w, const struct sip_msg *msg, const struct rewrite_request *how)
 {
-	const struct identity *id = how->identity;
-
-	put_span(&w->out, span_head(msg->start_line, msg->start_line.len - VERSION_LEN));
+	if (unlikely(how->plan->strict)) {
+		put_span(&w->out, msg->method);
+		put_char(&w->out, ' ');
+		put_span(&w->out, how->plan->uri.whole);
+		put_char(&w->out, ' ');
+	} else {
+		put_span(&w->out, span_head(msg->start_line, msg->start_line.len - VERSION_LEN));
+	}
 	put_span(&w->out, SPAN("SIP/2.0\r\n"));
 	put_span(&w->out, how->via);
 	put_span(&w->out, how->record_route);
 	if (msg->max_forwards < 0)
 		write_number(w, hdr_name(HDR_MAX_FORWARDS), FIRST_MAX_FORWARDS);
-	if (id->header.len)
-		write_line(w, id->header, span_of(id->value, id->value_len));
-	if (id->asserted_len)
-		write_line(w, hdr_name(HDR_P_ASSERTED_IDENTITY), span_of(id->value, id->asserted_len));
+	write_assertion(w, how->identity.asserted);
 }
 
 size_t rewrite_request(const struct image *img, const struct sip_msg *msg, const struct rewrite_request *how, char *out,
     size_t cap)
 {
 	struct rewriter w = { .out = put_into(out, cap) };
-	unsigned routes = how->routes_removed;
+	struct route_cut cut = { how->plan->ours, how->plan->routes - how->plan->ours - how->plan->strict };
 
 	write_request_top(&w, msg, how);
 	for (size_t i = 0; i < msg->header_count; i++) {
@@ -182,26 +220,25 @@ size_t rewrite_request(const struct image *img, const struct sip_msg *msg, const
 		if (likely(h->id == HDR_OTHER && !h->identity))
 			keep_line(&w, h);
 		else
-			write_request_header(&w, img, msg, i, how, &routes);
+			write_request_header(&w, img, msg, i, how, &cut);
 	}
 	return finish(&w, msg);
 }
 
 size_t rewrite_bound(const struct sip_msg *msg, const struct rewrite_request *how)
 {
-	const struct identity *id = how->identity;
-
-	return msg->head.len + msg->body.len + how->via.len + how->record_route.len + how->source.len + id->header.len +
-	    id->value_len + id->asserted_len + GROWTH_MAX;
+	return msg->head.len + msg->body.len + how->via.len + how->record_route.len + how->source.len +
+	    assertion_bound(how->identity.asserted) + GROWTH_MAX;
 }
 
-/* ---- a response on its way back outside ---- */
+/* ---- a response on its way back ---- */
 
-static void write_response_header(struct rewriter *w, const struct sip_msg *msg, size_t index, bool trust_domain)
+static void write_response_header(struct rewriter *w, const struct image *img, const struct sip_msg *msg, size_t index,
+    const struct rewrite_identity *identity)
 {
 	const struct msg_header *h = &msg->header[index];
 
-	if (h->identity && !(trust_domain && h->id == HDR_P_ASSERTED_IDENTITY))
+	if (h->identity && !kept(img, identity, h))
 		return;
 	if ((int)index == msg->first[HDR_VIA]) {
 		if (msg->via_rest.p)
@@ -211,15 +248,21 @@ static void write_response_header(struct rewriter *w, const struct sip_msg *msg,
 	}
 }
 
-size_t rewrite_response_out(const struct image *img, const struct sip_msg *msg, bool trust_domain, char *out,
-    size_t cap)
+size_t rewrite_response(const struct image *img, const struct sip_msg *msg, const struct rewrite_identity *identity,
+    char *out, size_t cap)
 {
 	struct rewriter w = { .out = put_into(out, cap) };
 
 	put_span(&w.out, SPAN("SIP/2.0"));
 	put_span(&w.out, span_from(msg->start_line, VERSION_LEN));
 	put_span(&w.out, SPAN("\r\n"));
+	write_assertion(&w, identity->asserted);
 	for (size_t i = 0; i < msg->header_count; i++)
-		write_response_header(&w, msg, i, trust_domain);
+		write_response_header(&w, img, msg, i, identity);
 	return finish(&w, msg);
+}
+
+size_t rewrite_response_bound(const struct sip_msg *msg, const struct rewrite_identity *identity)
+{
+	return msg->head.len + msg->body.len + assertion_bound(identity->asserted) + GROWTH_MAX;
 }

@@ -3,7 +3,7 @@
  *
  *   accept -> tls -> identify -> frame -> msg -> inspect -> route -> [rewrite] -> send
  *
- * Process: any.  May include: rank 0, put, the sip modules, image, policy/identity.  Owns nothing.  Pure.
+ * Process: any.  May include: rank 0, put, the sip modules, image, policy/identity, policy/route.  Owns nothing.  Pure.
  *
  * Untouched header lines and the body leave byte for byte as they came.  What
  * always changes: the start line's version leaves as SIP/2.0; identity headers
@@ -14,16 +14,23 @@
 
 #include "common/base.h"
 #include "common/policy/identity.h"
+#include "common/policy/route.h"
 #include "common/sip/msg.h"
 
-/* A request from outside on its way to a container. */
+/* What happens to the identity headers. */
+struct rewrite_identity {
+	const struct identity *asserted; /* towards a container: decided, what is asserted and kept; NULL: towards outside */
+	bool keep_asserted;		 /* towards outside: P-Asserted-Identity stays (contract section 5, third column) */
+};
+
+/* A request on its way. */
 struct rewrite_request {
 	struct span via;	   /* our whole Via line with CRLF, put on top */
-	struct span source;	   /* peer's address as text, for received */
+	struct span source;	   /* sender's address as text, for received */
 	uint16_t source_port;	   /* for rport */
 	struct span record_route;  /* whole lines with CRLF, put on top of others; may be empty */
-	unsigned routes_removed;   /* Route values from the top that go (route_plan.ours) */
-	const struct identity *identity; /* decided: what is asserted and kept */
+	const struct route_plan *plan; /* Route values that go, the Request-URI in force */
+	struct rewrite_identity identity;
 };
 
 /*
@@ -35,12 +42,9 @@ MUST_USE size_t rewrite_request(const struct image *img, const struct sip_msg *m
     char *out, size_t cap);
 size_t rewrite_bound(const struct sip_msg *msg, const struct rewrite_request *how);
 
-/*
- * A response on its way back outside: our Via (the topmost value) goes,
- * identity headers go.  `trust_domain`: P-Asserted-Identity stays (contract
- * section 5, third column).
- */
-MUST_USE size_t rewrite_response_out(const struct image *img, const struct sip_msg *msg, bool trust_domain, char *out,
-    size_t cap);
+/* A response on its way back: our Via (the topmost value) goes. */
+MUST_USE size_t rewrite_response(const struct image *img, const struct sip_msg *msg, const struct rewrite_identity *identity,
+    char *out, size_t cap);
+size_t rewrite_response_bound(const struct sip_msg *msg, const struct rewrite_identity *identity);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * route - where does a request from outside go?
+ * route - where does a request go?
  *
  *   accept -> tls -> identify -> frame -> msg -> inspect -> [route] -> rewrite -> send
  *
@@ -34,6 +34,11 @@ struct route_plan {
 	struct dialog_token token;
 	size_t token_key;	/* index of the key that the token's ids are made with */
 	unsigned ours;		/* how many Route values from the top name us and are to be removed */
+	unsigned routes;	/* how many there are */
+	bool strict;		/* RFC 3261 16.4: the last Route value is the Request-URI, and goes */
+	struct sip_uri uri;	/* the Request-URI in force */
+	bool has_next;		/* a Route is left; from inside it says where to, without a token */
+	struct sip_uri next;
 };
 
 /*
@@ -43,8 +48,31 @@ struct route_plan {
 void route_plan_external(const struct image *img, const struct route_keys *keys, const struct sip_msg *msg,
     uint32_t domain, uint32_t now, struct route_plan *out);
 
-/* Second step, for requests without a token: FOREIGN_URI, NOT_SECURE or REFUSAL_NONE. */
-MUST_USE enum refusal route_check_uri(const struct image *img, const struct sip_msg *msg, bool has_token);
+/* From inside: any valid token of ours counts, and what Route is left is no offence. */
+void route_plan_internal(const struct image *img, const struct route_keys *keys, const struct sip_msg *msg, uint32_t now,
+    struct route_plan *out);
+
+/*
+ * Second step, from outside: FOREIGN_URI (without a token), NOT_SECURE or
+ * REFUSAL_NONE.  `secure`: the request came over TLS.
+ */
+MUST_USE enum refusal route_check_uri(const struct image *img, const struct route_plan *plan, bool secure);
+
+/* Second step, from inside: which external domain is it for? */
+struct route_outside {
+	enum refusal refusal;	/* REFUSAL_NONE, NO_DOMAIN, LOCAL_DOMAIN, NOT_SECURE */
+	uint32_t domain;	/* index of image_domain */
+	size_t name_len;	/* canonical domain that was asked for, in name[]; 0: the entry's own, by a token */
+	char name[HOST_MAX];
+};
+
+/*
+ * By a token the entry that it names; else by the topmost Route left or the
+ * Request-URI, or by To (outbound_match): exact entry before the longest
+ * suffix.  Ports, maddr and all else in these URIs say nothing.  `secure`: it came over TLS.
+ */
+void route_outside(const struct image *img, const struct sip_msg *msg, const struct route_plan *plan, bool secure,
+    struct route_outside *out);
 
 /* Keyed id of a domain entry as tokens carry it; 0 for IMAGE_NONE (untrusted). */
 uint64_t route_domain_id(const struct image *img, const struct route_keys *keys, size_t key, uint32_t domain);
@@ -52,9 +80,15 @@ uint64_t route_domain_id(const struct image *img, const struct route_keys *keys,
 /* The same as our Via carries it: under the key that never rotates, for an answer may come after a reload. */
 uint64_t route_back_id(const struct image *img, const struct route_keys *keys, uint32_t domain);
 
+/* ... of the name alone, "*.suffix" for a wildcard: for who builds the image. */
+uint64_t route_back_name_id(const struct route_keys *keys, struct span name);
+
 /* Keyed id of a container. */
 uint64_t route_server_id(const struct image *img, const struct route_keys *keys, size_t key,
     const struct image_server *server);
+
+/* The same as our Via carries it. */
+uint64_t route_server_back_id(const struct image *img, const struct route_keys *keys, const struct image_server *server);
 
 /*
  * Rank of a server for a Call-ID: the highest among the servers that are up

@@ -2,9 +2,11 @@
 
 #include <openssl/bio.h>
 #include <openssl/evp.h>
+#include <openssl/x509v3.h>
 #include <stdlib.h>
 
 #include "common/dn_internal.h"
+#include "common/sip/uri.h"
 
 #define TEXT_KEPT 1024 /* of a printed name in the facts: for logs only */
 
@@ -103,6 +105,87 @@ bool facts_time(const ASN1_TIME *t, int64_t *out)
 	return true;
 }
 
+/* ---- SIP domain identities ---- */
+
+struct names {
+	uint8_t *out;
+	size_t len;
+	bool too_many;
+};
+
+static void names_add(struct names *n, struct span host, bool wildcard)
+{
+	size_t len = host.len + (wildcard ? 2 : 0);
+
+	if (host.len == 0 || len > UINT8_MAX) /* none, or longer than any name may be (RFC 1035 2.3.4) */
+		return;
+	if (1 + len > PEER_NAMES_MAX - n->len) {
+		n->too_many = true;
+		return;
+	}
+	n->out[n->len++] = (uint8_t)len;
+	if (wildcard) {
+		memcpy(n->out + n->len, "*.", 2);
+		n->len += 2;
+	}
+	memcpy(n->out + n->len, host.p, host.len);
+	n->len += host.len;
+}
+
+/* A user makes it the name of a person, not of a domain; sips and other schemes name no domain either. */
+static void add_uri(struct names *n, struct span text)
+{
+	char host[HOST_MAX];
+	struct sip_uri uri;
+
+	if (uri_parse(text, &uri) && uri.scheme == URI_SIP && !uri.user.p)
+		names_add(n, span_of(host, host_canon(uri.host, host)), false);
+}
+
+static void add_dns(struct names *n, struct span text)
+{
+	bool wildcard = span_istarts(text, SPAN("*."));
+	enum host_kind kind;
+	char host[HOST_MAX];
+
+	text = span_from(text, wildcard ? 2 : 0);
+	/* An address is not a DNS name, whatever stands there. */
+	if (host_parse(text, &kind) && kind == HOST_NAME)
+		names_add(n, span_of(host, host_canon(text, host)), wildcard);
+}
+
+static struct span san_text(const ASN1_IA5STRING *s)
+{
+	return span_of(ASN1_STRING_get0_data(s), (size_t)MAX(ASN1_STRING_length(s), 0));
+}
+
+static bool is_sip_uri(const GENERAL_NAME *name)
+{
+	return name->type == GEN_URI && span_istarts(san_text(name->d.uniformResourceIdentifier), SPAN("sip:"));
+}
+
+size_t facts_names(const X509 *cert, uint8_t out[static PEER_NAMES_MAX])
+{
+	GENERAL_NAMES *all = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	struct names n = { .out = out };
+	bool by_uri = false;
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(all); i++)
+		by_uri = by_uri || is_sip_uri(sk_GENERAL_NAME_value(all, i));
+	for (int i = 0; i < sk_GENERAL_NAME_num(all) && !n.too_many; i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(all, i);
+
+		if (by_uri && is_sip_uri(name))
+			add_uri(&n, san_text(name->d.uniformResourceIdentifier));
+		else if (!by_uri && name->type == GEN_DNS)
+			add_dns(&n, san_text(name->d.dNSName));
+	}
+	GENERAL_NAMES_free(all);
+	return n.too_many ? 0 : n.len;
+}
+
+/* ---- all of it ---- */
+
 static bool take_cert(const X509 *cert, struct cert_facts *out)
 {
 	return facts_spki(cert, out->key) && facts_serial(X509_get0_serialNumber(cert), &out->serial) &&
@@ -117,7 +200,9 @@ static struct peer_facts *allocate(const X509 *leaf)
 	size_t subject_len = facts_name_print(X509_get_subject_name(leaf), subject, sizeof(subject));
 	size_t issuer_len = facts_name_print(X509_get_issuer_name(leaf), issuer, sizeof(issuer));
 	size_t dn_len = st == DN_OK ? dn.len : 0;
-	struct peer_facts *f = calloc(1, sizeof(*f) + dn_len + subject_len + issuer_len);
+	uint8_t names[PEER_NAMES_MAX];
+	size_t names_len = facts_names(leaf, names);
+	struct peer_facts *f = calloc(1, sizeof(*f) + dn_len + subject_len + issuer_len + names_len);
 
 	if (!f)
 		return NULL;
@@ -126,9 +211,11 @@ static struct peer_facts *allocate(const X509 *leaf)
 	f->dn_len = (uint32_t)dn_len;
 	f->text_len = (uint32_t)subject_len;
 	f->issuer_len = (uint32_t)issuer_len;
+	f->names_len = (uint32_t)names_len;
 	memcpy(f->dn, dn.bytes, dn_len);
 	memcpy(f->dn + dn_len, subject, subject_len);
 	memcpy(f->dn + dn_len + subject_len, issuer, issuer_len);
+	memcpy(f->dn + dn_len + subject_len + issuer_len, names, names_len);
 	return f;
 }
 
@@ -178,4 +265,31 @@ struct span peer_facts_dn_text(const struct peer_facts *facts)
 struct span peer_facts_issuer_text(const struct peer_facts *facts)
 {
 	return span_of(facts->dn + facts->dn_len + facts->text_len, facts->issuer_len);
+}
+
+bool peer_facts_next_name(const struct peer_facts *facts, size_t *at, struct span *name)
+{
+	const uint8_t *names = facts->dn + facts->dn_len + facts->text_len + facts->issuer_len;
+
+	if (*at >= facts->names_len)
+		return false;
+	*name = span_of(names + *at + 1, names[*at]);
+	*at += 1 + name->len;
+	return true;
+}
+
+bool peer_facts_named(const struct peer_facts *facts, struct span host, bool wildcards)
+{
+	struct span above = span_from(host, span_find(host, '.')), name;
+	size_t at = 0;
+
+	while (peer_facts_next_name(facts, &at, &name)) {
+		bool wildcard = span_istarts(name, SPAN("*."));
+
+		/* RFC 6125 6.4.3: the '*' is exactly the first label. */
+		if (wildcard ? wildcards && above.len && above.p > host.p && span_eq(span_from(name, 1), above)
+			     : span_eq(name, host))
+			return true;
+	}
+	return false;
 }

@@ -2,7 +2,7 @@
  * facts - from OpenSSL's certificates to plain facts: attributes of a name,
  * canonical DN, digests, dates, serials.
  *
- * Process: any.  May include: common/base.h, span, dn, peer.h, OpenSSL.
+ * Process: any.  May include: common/base.h, span, dn, peer.h, sip/uri, OpenSSL.
  * Owns nothing but the struct peer_facts it makes (counted by peer_facts_get/_put).
  */
 #ifndef COMMON_X509_FACTS_H
@@ -32,6 +32,15 @@ MUST_USE bool facts_spki(const X509 *cert, uint8_t sha256[static 32]);
 /* Seconds since 1970; false: no time at all. */
 MUST_USE bool facts_time(const ASN1_TIME *t, int64_t *out);
 
+/*
+ * The SIP domain identities of a certificate (RFC 5922 7.1): the hosts of its
+ * URI names with the scheme sip and no user; when it has no sip URI at all, its
+ * DNS names.  Never its CN.  Each is a length byte and the canonical host, a
+ * wildcard DNS name as "*.suffix".  What is no host is none of them; more than
+ * fit count as none at all.  Returns the length.
+ */
+size_t facts_names(const X509 *cert, uint8_t out[static PEER_NAMES_MAX]);
+
 /* Minimal big-endian bytes; false: negative or longer than 20 bytes. */
 MUST_USE bool facts_serial(const ASN1_INTEGER *serial, struct image_serial *out);
 
@@ -47,5 +56,11 @@ void peer_facts_put(struct peer_facts *facts);		     /* one less; NULL is fine *
 struct span peer_facts_dn(const struct peer_facts *facts);
 struct span peer_facts_dn_text(const struct peer_facts *facts);
 struct span peer_facts_issuer_text(const struct peer_facts *facts);
+
+/* Walk the SIP domain identities: *at begins with 0; false at the end. */
+bool peer_facts_next_name(const struct peer_facts *facts, size_t *at, struct span *name);
+
+/* Is the canonical host one of them?  A wildcard stands for one label, and only where it is `wildcards`. */
+bool peer_facts_named(const struct peer_facts *facts, struct span host, bool wildcards);
 
 #endif

@@ -125,7 +125,8 @@ static void find_domains(const struct image *img, const struct peer_facts *f, st
 		out->verdict = PEER_DOMAIN_DISABLED;
 }
 
-void judge_facts(const struct image *img, uint32_t tls, const struct peer_facts *facts, int64_t now,
+/* Dates, the profile's trust and CRLs: what every peer with a certificate is asked. */
+static void check_chain(const struct image *img, uint32_t tls, const struct peer_facts *facts, int64_t now,
     struct peer_judgement *out)
 {
 	int64_t until = INT64_MAX;
@@ -136,12 +137,153 @@ void judge_facts(const struct image *img, uint32_t tls, const struct peer_facts 
 		out->verdict = PEER_CHAIN_INVALID;
 	if (out->verdict == PEER_TRUSTED && tls != IMAGE_NONE)
 		out->verdict = check_profile(img, &img->tls[tls], facts, now, &until);
+	out->valid_until = until;
+}
+
+/* What is wrong by its date now may be right later; a refused open connection is asked again at no cost. */
+static void finish(struct peer_judgement *out)
+{
+	if (out->verdict == PEER_TRUSTED)
+		return;
+	out->domain_count = 0;
+	out->valid_until = INT64_MAX;
+}
+
+void judge_facts(const struct image *img, uint32_t tls, const struct peer_facts *facts, int64_t now,
+    struct peer_judgement *out)
+{
+	check_chain(img, tls, facts, now, out);
 	if (out->verdict == PEER_TRUSTED && facts->dn_status != DN_OK)
 		out->verdict = PEER_DN_UNUSABLE;
 	if (out->verdict == PEER_TRUSTED)
 		find_domains(img, facts, out);
-	/* What is wrong by its date now may be right later; a refused open connection is asked again at no cost. */
-	out->valid_until = out->verdict == PEER_TRUSTED ? until : INT64_MAX;
+	finish(out);
+}
+
+/* ---- whom we connected to, and containers ---- */
+
+static bool leads_to(const struct image *img, const struct peer_facts *f, uint32_t domain)
+{
+	struct image_domains hits = image_find_dn(img, f->dn, f->dn_len);
+
+	for (uint32_t i = 0; i < hits.count; i++)
+		if (hits.index[i] == domain)
+			return true;
+	return false;
+}
+
+/* The DN leads to the domain, enabled and with its own CA: so find_domains has found it, unless others filled the room. */
+static void expected_by_dn(const struct image *img, const struct peer_facts *f, uint32_t domain,
+    struct peer_judgement *out)
+{
+	if (f->dn_status != DN_OK)
+		out->verdict = PEER_DN_UNUSABLE;
+	else if (!leads_to(img, f, domain))
+		out->verdict = PEER_DN_UNKNOWN;
+	else
+		find_domains(img, f, out);
+	if (out->verdict != PEER_TRUSTED)
+		return;
+	for (uint32_t i = 0; i < out->domain_count; i++)
+		if (out->domain[i] == domain)
+			return;
+	out->domain[PEER_DOMAINS_MAX - 1] = domain;
+}
+
+static void expected(const struct image *img, const struct peer_facts *f, uint32_t domain, struct span name,
+    struct peer_judgement *out)
+{
+	const struct image_domain *d = &img->domain[domain];
+
+	if (!(d->flags & DOMAIN_ENABLED)) {
+		out->verdict = PEER_DOMAIN_DISABLED;
+	} else if (d->trust.count && !is_above(img, d->trust, f)) {
+		out->verdict = PEER_CA_MISMATCH;
+	} else if (d->flags & DOMAIN_HAS_DN) {
+		expected_by_dn(img, f, domain, out);
+	} else if (peer_facts_named(f, name, d->flags & DOMAIN_ALLOW_WILDCARD)) {
+		out->domain[out->domain_count++] = domain;
+	} else {
+		out->verdict = PEER_NAME_MISMATCH;
+	}
+}
+
+void judge_server(const struct image *img, uint32_t tls, const struct peer_facts *facts, uint32_t domain,
+    struct span name, int64_t now, struct peer_judgement *out)
+{
+	check_chain(img, tls, facts, now, out);
+	if (out->verdict == PEER_TRUSTED && tls == IMAGE_NONE) /* it has TLS no more: nothing says whom to trust */
+		out->verdict = PEER_CHAIN_INVALID;
+	if (out->verdict == PEER_TRUSTED && domain == IMAGE_NONE)
+		out->verdict = PEER_DN_UNKNOWN;
+	if (out->verdict == PEER_TRUSTED)
+		expected(img, facts, domain, name, out);
+	finish(out);
+}
+
+static bool shows_dn_of(const struct image *img, const struct peer_facts *f, const struct image_server *server)
+{
+	const struct image_str *dn = image_at(img, server->dns);
+
+	for (uint64_t i = 0; i < server->dns.count; i++)
+		if (span_eq(image_text(img, dn[i]), peer_facts_dn(f)))
+			return true;
+	return false;
+}
+
+static bool shows_any_dn(const struct image *img, const struct peer_facts *f)
+{
+	for (uint64_t i = 0; i < img->h->clusters.count; i++) {
+		const struct image_server *server = image_at(img, img->cluster[i].servers);
+
+		for (uint64_t j = 0; j < img->cluster[i].servers.count; j++)
+			if (shows_dn_of(img, f, &server[j]))
+				return true;
+	}
+	return false;
+}
+
+static void container(const struct image *img, uint32_t tls, const struct judge_want *want,
+    const struct peer_facts *facts, int64_t now, struct peer_judgement *out)
+{
+	bool any = want->as == JUDGE_ANY_CONTAINER;
+
+	check_chain(img, tls, facts, now, out);
+	if (out->verdict == PEER_TRUSTED && tls == IMAGE_NONE)
+		out->verdict = PEER_CHAIN_INVALID;
+	if (out->verdict == PEER_TRUSTED && facts->dn_status != DN_OK)
+		out->verdict = PEER_DN_UNUSABLE;
+	if (out->verdict == PEER_TRUSTED &&
+	    !(any ? shows_any_dn(img, facts) : want->server && shows_dn_of(img, facts, want->server)))
+		out->verdict = PEER_DN_UNKNOWN;
+	finish(out);
+}
+
+bool judge_container(const struct image *img, uint32_t tls, const struct peer_facts *facts,
+    const struct image_server *server, int64_t now, enum peer_verdict *why)
+{
+	struct peer_judgement j;
+
+	container(img, tls, &(struct judge_want){ .as = JUDGE_CONTAINER, .server = server }, facts, now, &j);
+	*why = j.verdict;
+	return j.verdict == PEER_TRUSTED;
+}
+
+void judge_wanted(const struct image *img, uint32_t tls, const struct judge_want *want, const struct peer_facts *facts,
+    int64_t now, struct peer_judgement *out)
+{
+	switch (want->as) {
+	case JUDGE_PEER:
+		judge_facts(img, tls, facts, now, out);
+		break;
+	case JUDGE_DOMAIN:
+		judge_server(img, tls, facts, want->domain, want->name, now, out);
+		break;
+	case JUDGE_CONTAINER:
+	case JUDGE_ANY_CONTAINER:
+		container(img, tls, want, facts, now, out);
+		break;
+	}
 }
 
 /* ---- by chain ---- */
@@ -249,17 +391,17 @@ static struct peer_facts *facts_of_leaf(X509 *leaf, int64_t now)
 	return f;
 }
 
-void judge_chain(const struct image *img, uint32_t tls, enum judge_role role, X509_STORE_CTX *ctx, int64_t now,
+void judge_chain(const struct image *img, uint32_t tls, const struct judge_want *want, X509_STORE_CTX *ctx, int64_t now,
     struct peer_facts **facts, struct peer_judgement *out)
 {
 	/* A profile that a reload removed in the middle of a handshake lets nobody in any more. */
-	enum peer_verdict v = tls == IMAGE_NONE ? PEER_CHAIN_INVALID : verify(&img->tls[tls], role, ctx, now);
+	enum peer_verdict v = tls == IMAGE_NONE ? PEER_CHAIN_INVALID : verify(&img->tls[tls], want->role, ctx, now);
 
 	*facts = NULL;
 	if (v == PEER_TRUSTED) {
 		*facts = facts_of_chain(X509_STORE_CTX_get0_chain(ctx), now);
 		if (*facts) {
-			judge_facts(img, tls, *facts, now, out);
+			judge_wanted(img, tls, want, *facts, now, out);
 			if (out->verdict != PEER_TRUSTED)
 				X509_STORE_CTX_set_error(ctx, error_of(out->verdict));
 			return;
@@ -318,16 +460,12 @@ void judge_store(X509_STORE *store)
 
 /* ---- without TLS ---- */
 
-void judge_address(const struct image *img, const uint8_t addr[16], int64_t now, struct peer_judgement *out)
+void judge_address(const struct image *img, const uint8_t addr[16], bool datagram, struct peer_judgement *out)
 {
-	untrusted(out, img, PEER_PLAIN);
-	for (uint64_t i = 0; i < img->h->domains.count && out->domain_count < PEER_DOMAINS_MAX; i++) {
-		const struct image_domain *d = &img->domain[i];
+	uint32_t flags = DOMAIN_ENABLED | (datagram ? DOMAIN_TRUST_UDP : 0);
 
-		if (d->trusted_addresses.count && (d->flags & DOMAIN_ENABLED) && image_cidr_has(img, d->trusted_addresses, addr))
-			out->domain[out->domain_count++] = (uint32_t)i;
-	}
+	untrusted(out, img, PEER_PLAIN);
+	out->domain_count = image_find_address(img, addr, flags, out->domain, PEER_DOMAINS_MAX);
 	if (out->domain_count)
 		out->verdict = PEER_TRUSTED;
-	(void)now; /* an address has no end date */
 }

@@ -1,0 +1,201 @@
+#include "common/image.h"
+
+#include "common/dn.h"
+
+struct image_domains image_find_dn(const struct image *img, const uint8_t *canonical, size_t len)
+{
+	const struct image_dn_bucket *table = image_at(img, img->h->dn_table);
+	uint64_t mask = img->h->dn_table.count - 1, hash = siphash(&img->h->hash_key, canonical, len);
+
+	if (len == 0)
+		return (struct image_domains){ 0 };
+	for (uint64_t i = hash & mask; table[i].key_len; i = (i + 1) & mask)
+		if (table[i].hash == hash && table[i].key_len == len &&
+		    memcmp((const char *)img->h + table[i].key, canonical, len) == 0)
+			return (struct image_domains){
+				.index = (const uint32_t *)(const void *)((const char *)img->h + table[i].first),
+				.count = table[i].domains,
+			};
+	return (struct image_domains){ 0 };
+}
+
+/* `name` begins with a dot for a wildcard's suffix. */
+static uint32_t find_name(const struct image *img, struct span name, bool wildcard)
+{
+	const struct image_name_bucket *table = image_at(img, img->h->name_table);
+	uint64_t mask = img->h->name_table.count - 1, hash = siphash(&img->h->hash_key, name.p, name.len);
+
+	for (uint64_t i = hash & mask; table[i].domain != IMAGE_NONE; i = (i + 1) & mask) {
+		const struct image_domain *d = &img->domain[table[i].domain];
+
+		if (table[i].hash == hash && !!(d->flags & DOMAIN_WILDCARD) == wildcard &&
+		    span_eq(image_text(img, d->name), span_from(name, wildcard)))
+			return table[i].domain;
+	}
+	return IMAGE_NONE;
+}
+
+static unsigned labels(struct span name)
+{
+	unsigned n = 1;
+
+	for (size_t i = 0; i < name.len; i++)
+		n += name.p[i] == '.';
+	return MIN(n, 63u);
+}
+
+uint32_t image_find_domain(const struct image *img, struct span host)
+{
+	uint32_t found = find_name(img, host, false);
+
+	/* Longest suffix first; lengths that no wildcard has are not looked up. */
+	for (size_t at = span_find(host, '.'); found == IMAGE_NONE && at < host.len;
+	     at += 1 + span_find(span_from(host, at + 1), '.'))
+		if (img->h->suffix_lengths >> labels(span_from(host, at + 1)) & 1)
+			found = find_name(img, span_from(host, at), true);
+	return found;
+}
+
+bool image_domain_covers(const struct image *img, uint32_t domain, struct span host)
+{
+	const struct image_domain *d = &img->domain[domain];
+	struct span name = image_text(img, d->name);
+
+	if (!(d->flags & DOMAIN_WILDCARD))
+		return span_eq(name, host);
+	return host.len > name.len + 1 && host.p[host.len - name.len - 1] == '.' &&
+	       span_eq(span_from(host, host.len - name.len), name);
+}
+
+uint32_t image_host_flags(const struct image *img, struct span host)
+{
+	const struct image_host *table = image_at(img, img->h->hosts);
+	uint64_t mask = img->h->hosts.count - 1;
+
+	for (uint64_t i = siphash(&img->h->hash_key, host.p, host.len) & mask; table[i].name.len; i = (i + 1) & mask)
+		if (span_eq(image_text(img, table[i].name), host))
+			return table[i].flags;
+	return 0;
+}
+
+bool image_host_is_local(const struct image *img, struct span host)
+{
+	for (;;) {
+		size_t dot;
+
+		if (image_host_flags(img, host) & HOST_LOCAL_DOMAIN)
+			return true;
+		dot = span_find(host, '.');
+		if (dot == host.len)
+			return false;
+		host = span_from(host, dot + 1);
+	}
+}
+
+bool image_cidr_has(const struct image *img, struct image_section cidrs, const uint8_t addr[16])
+{
+	const struct image_cidr *c = image_at(img, cidrs);
+
+	for (uint64_t i = 0; i < cidrs.count; i++) {
+		uint32_t whole = c[i].bits / 8, rest = c[i].bits % 8;
+
+		if (memcmp(c[i].addr, addr, whole) == 0 && (rest == 0 || (c[i].addr[whole] ^ addr[whole]) >> (8 - rest) == 0))
+			return true;
+	}
+	return false;
+}
+
+const struct image_dn_bucket *image_nearest_dn(const struct image *img, const uint8_t *canonical, size_t len)
+{
+	const struct image_dn_bucket *table = image_at(img, img->h->dn_table), *best = NULL;
+	unsigned most = 0;
+
+	for (uint64_t i = 0; i < img->h->dn_table.count; i++) {
+		unsigned n = table[i].key_len == 0 ? 0
+						   : dn_common_attributes(canonical, len,
+							 (const uint8_t *)img->h + table[i].key, table[i].key_len);
+
+		if (n > most) {
+			most = n;
+			best = &table[i];
+		}
+	}
+	return best;
+}
+
+/* ---- keyed ids ---- */
+
+uint32_t image_find_id(const struct image *img, uint32_t key, uint64_t id)
+{
+	const struct image_id_bucket *table = image_at(img, img->h->ids);
+	uint64_t mask = img->h->ids.count - 1;
+
+	for (uint64_t i = id & mask; table[i].domain != IMAGE_NONE; i = (i + 1) & mask)
+		if (table[i].id == id && table[i].key == key)
+			return table[i].domain;
+	return IMAGE_NONE;
+}
+
+/* ---- trusted addresses ---- */
+
+uint64_t image_prefix_hash(const struct siphash_key *key, const struct image_cidr *prefix)
+{
+	return siphash(key, prefix, sizeof(*prefix));
+}
+
+void image_prefix_mask(struct image_cidr *prefix)
+{
+	for (uint32_t i = 0; i < 16; i++) {
+		uint32_t left = prefix->bits > i * 8 ? MIN(prefix->bits - i * 8, 8u) : 0;
+
+		prefix->addr[i] &= (uint8_t)(0xff00u >> left);
+	}
+}
+
+static const struct image_address_bucket *find_prefix(const struct image *img, const struct image_cidr *prefix)
+{
+	const struct image_address_bucket *table = image_at(img, img->h->addresses);
+	uint64_t mask = img->h->addresses.count - 1;
+
+	for (uint64_t i = image_prefix_hash(&img->h->hash_key, prefix) & mask; table[i].domains; i = (i + 1) & mask)
+		if (memcmp(&table[i].prefix, prefix, sizeof(*prefix)) == 0)
+			return &table[i];
+	return NULL;
+}
+
+/* Into the ascending list, which keeps the lowest `max`. */
+static uint32_t insert(uint32_t *list, uint32_t count, uint32_t max, uint32_t domain)
+{
+	uint32_t at = count;
+
+	while (at > 0 && list[at - 1] >= domain)
+		if (list[--at] == domain)
+			return count;
+	if (at == max)
+		return count;
+	memmove(list + at + 1, list + at, (MIN(count, max - 1) - at) * sizeof(*list));
+	list[at] = domain;
+	return MIN(count + 1, max);
+}
+
+uint32_t image_find_address(const struct image *img, const uint8_t addr[16], uint32_t flags, uint32_t *domains, uint32_t max)
+{
+	uint32_t count = 0;
+
+	for (uint32_t bits = 0; bits <= 128; bits++) {
+		struct image_cidr prefix = { .bits = bits };
+		const struct image_address_bucket *b;
+		const uint32_t *hits;
+
+		if (!(img->h->address_bits[bits / 64] & UINT64_C(1) << bits % 64))
+			continue;
+		memcpy(prefix.addr, addr, 16);
+		image_prefix_mask(&prefix);
+		b = find_prefix(img, &prefix);
+		hits = b ? (const uint32_t *)(const void *)((const char *)img->h + b->first) : NULL;
+		for (uint32_t i = 0; b && i < b->domains; i++)
+			if ((img->domain[hits[i]].flags & flags) == flags)
+				count = insert(domains, count, max, hits[i]);
+	}
+	return count;
+}

@@ -1,0 +1,73 @@
+/*
+ * link - one external domain as this worker is connected to it; for links.c
+ * and link_connect.c alone.
+ *
+ * Process: worker.  May include: all of common, worker/conn, names, park.
+ */
+#ifndef WORKER_LINK_H
+#define WORKER_LINK_H
+
+#include "common/base.h"
+#include "common/clock.h"
+#include "common/image.h"
+#include "common/policy/inspect.h"
+#include "worker/conn.h"
+#include "worker/names.h"
+#include "worker/park.h"
+
+#define LINK_RESOLVE_POLL (250 * NSEC_PER_MSEC) /* a name that is waited for is asked for again this often */
+
+enum link_state {
+	LINK_IDLE,	 /* nothing is being done */
+	LINK_RESOLVING,	 /* asked again at next_try, or when names have changed */
+	LINK_CONNECTING,
+	LINK_FAILED,	 /* until next_try */
+};
+
+/* A connection that serves a link; in the lists of both. */
+struct link_member {
+	struct link *link;
+	struct conn *conn;
+	struct link_member *next_of_link, *next_of_conn;
+};
+
+struct link {
+	struct link *next;	/* in its bucket */
+	struct link *next_busy; /* of those that links_tick must look at */
+	bool busy;
+	uint64_t id;		/* route_back_id of the entry */
+	uint32_t domain;	/* index in the current image; IMAGE_NONE: gone */
+	enum link_state state;
+	struct conn *dialing;
+	struct link_member *members;
+	unsigned host, target;	/* which of the entry's hosts, which of its addresses is being tried */
+	struct name_answer answer;
+	bool answered;		/* `answer` is that of `host` */
+	uint64_t backoff, next_try;
+	uint64_t used;		/* ns */
+	bool retry_due;		/* something has changed for those that wait */
+	bool step_due;		/* the next target is to be tried */
+	enum refusal refusal;	/* LINK_FAILED: why */
+	char warning[200];
+	struct park park;
+	size_t name_len;	/* of the name asked for; 0: the entry's own */
+	char name[HOST_MAX];
+};
+
+/* ---- link_connect.c ---- */
+
+/* Begin a round of attempts: every host, every address of it. */
+void link_begin(struct worker *w, struct link *l);
+/* Go on with the round: the last target failed, or a name has been resolved. */
+void link_step(struct worker *w, struct link *l);
+/* The connection that was being opened has ended. */
+void link_attempt_failed(struct worker *w, struct link *l, struct conn *c);
+
+/* ---- links.c ---- */
+
+/* Have links_tick look at it. */
+void link_busy(struct worker *w, struct link *l);
+/* The name that its server must prove: what was asked for, else the entry's. */
+struct span link_name(const struct worker *w, const struct link *l);
+
+#endif

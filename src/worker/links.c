@@ -1,0 +1,392 @@
+#include "worker/links.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/x509/judge.h"
+#include "worker/accept.h"
+#include "worker/conn_table.h"
+#include "worker/events.h"
+#include "worker/follow.h"
+#include "worker/link.h"
+
+#define BUCKETS 4096 /* a power of two */
+#define FORGET_AFTER (60 * NSEC_PER_SEC)
+#define FORGET_SLICE 64 /* buckets looked at in one turn */
+
+struct links {
+	struct link *bucket[BUCKETS];
+	struct link *busy;
+	struct follow *follow; /* over which connection an INVITE's branch went */
+	size_t count;
+	unsigned forget_at; /* next bucket to look at */
+};
+
+/* ---- the table ---- */
+
+static struct link **bucket_of(struct links *ls, uint64_t id, struct span name)
+{
+	static const struct siphash_key fixed; /* the id is a keyed hash already; names of one entry come from inside */
+
+	return &ls->bucket[(id ^ siphash(&fixed, name.p, name.len)) & (BUCKETS - 1)];
+}
+
+static struct link *find(struct links *ls, uint64_t id, struct span name)
+{
+	struct link *l = *bucket_of(ls, id, name);
+
+	while (l && (l->id != id || !span_eq(span_of(l->name, l->name_len), name)))
+		l = l->next;
+	return l;
+}
+
+/*
+ * Is the name part of what the link is?  An entry that stands for many names
+ * and says neither where they are nor what DN they show has a link for each.
+ */
+static struct span key_name(const struct worker *w, uint32_t domain, struct span name)
+{
+	const struct image_domain *d = &w->img->domain[domain];
+
+	return d->flags & DOMAIN_WILDCARD && (d->hosts.count == 0 || !(d->flags & DOMAIN_HAS_DN)) ? name : SPAN_NONE;
+}
+
+static struct link *get(struct worker *w, uint32_t domain, struct span asked)
+{
+	uint64_t id = route_back_id(w->img, &w->keys, domain);
+	struct span name = key_name(w, domain, asked);
+	struct link *l = find(w->links, id, name), **at;
+
+	if (l)
+		return l;
+	l = calloc(1, sizeof(*l));
+	if (!l)
+		return NULL;
+	l->id = id;
+	l->domain = domain;
+	memcpy(l->name, name.p ? name.p : "", name.len);
+	l->name_len = name.len;
+	at = bucket_of(w->links, id, name);
+	l->next = *at;
+	*at = l;
+	w->links->count++;
+	return l;
+}
+
+struct span link_name(const struct worker *w, const struct link *l)
+{
+	return l->name_len ? span_of(l->name, l->name_len) : image_text(w->img, w->img->domain[l->domain].name);
+}
+
+void link_busy(struct worker *w, struct link *l)
+{
+	if (l->busy)
+		return;
+	l->busy = true;
+	l->next_busy = w->links->busy;
+	w->links->busy = l;
+}
+
+int links_new(struct worker *w)
+{
+	struct links *ls = calloc(1, sizeof(*ls));
+
+	if (!ls || !(ls->follow = follow_new())) {
+		free(ls);
+		return -ENOMEM;
+	}
+	w->links = ls;
+	return 0;
+}
+
+void links_reload(struct worker *w)
+{
+	for (unsigned i = 0; i < BUCKETS; i++)
+		for (struct link *l = w->links->bucket[i]; l; l = l->next) {
+			l->domain = image_find_id(w->img, IMAGE_ID_BACK, l->id);
+			if (l->state == LINK_FAILED)
+				l->next_try = w->now; /* what was wrong may have been set right */
+			l->answered = false;
+			link_busy(w, l); /* what waits for an entry that is gone is refused */
+			l->retry_due = true;
+		}
+}
+
+/* ---- connections of a link ---- */
+
+static bool add_member(struct worker *w, struct link *l, struct conn *c)
+{
+	struct link_member *m;
+
+	for (m = c->members; m; m = m->next_of_conn)
+		if (m->link == l)
+			return true;
+	m = malloc(sizeof(*m));
+	if (!m)
+		return false;
+	*m = (struct link_member){ l, c, l->members, c->members };
+	l->members = m;
+	c->members = m;
+	return true;
+}
+
+static void remove_members(struct conn *c)
+{
+	while (c->members) {
+		struct link_member *m = c->members, **at = &m->link->members;
+
+		while (*at != m)
+			at = &(*at)->next_of_link;
+		*at = m->next_of_link;
+		c->members = m->next_of_conn;
+		free(m);
+	}
+}
+
+void links_opened(struct worker *w, struct conn *c)
+{
+	struct link *l = c->domain_link;
+
+	l->dialing = NULL;
+	l->state = LINK_IDLE;
+	l->backoff = 0;
+	l->used = w->now;
+	if (!add_member(w, l, c))
+		conn_kill(w, c, "out of memory");
+	l->retry_due = true;
+	link_busy(w, l);
+}
+
+void links_lost(struct worker *w, struct conn *c)
+{
+	if (c->domain_link && c->domain_link->dialing == c)
+		link_attempt_failed(w, c->domain_link, c);
+	remove_members(c);
+	c->domain_link = NULL;
+}
+
+void links_offer(struct worker *w, struct conn *c, uint32_t domain)
+{
+	struct link *l;
+
+	/* With a name of its own for each link nothing tells which of them the peer is. */
+	if (key_name(w, domain, SPAN("x")).len || c->datagram)
+		return;
+	l = get(w, domain, SPAN_NONE);
+	if (l && add_member(w, l, c))
+		l->used = w->now; /* without memory the peer's connection is not reused */
+}
+
+void links_judge(struct worker *w, struct conn *c)
+{
+	const struct link *l = c->domain_link;
+
+	c->judgement = (struct peer_judgement){ .generation = w->img->h->generation, .verdict = PEER_PLAIN, .valid_until = INT64_MAX };
+	if (!l || l->domain == IMAGE_NONE)
+		c->judgement.verdict = PEER_DN_UNKNOWN;
+	else if (!(w->img->domain[l->domain].flags & DOMAIN_ENABLED))
+		c->judgement.verdict = PEER_DOMAIN_DISABLED;
+	else if (c->tls)
+		judge_server(w->img, tls_context_profile(tls_get_context(c->tls)), c->facts, l->domain, link_name(w, l), w->wall,
+		    &c->judgement);
+	else
+		judge_address(w->img, c->addr, false, &c->judgement);
+}
+
+bool links_speaks_for(const struct worker *w, const struct conn *c, uint64_t id)
+{
+	if (c->kind == CONN_DOMAIN && c->domain_link && c->domain_link->id == id && c->domain_link->domain != IMAGE_NONE)
+		return true;
+	for (uint32_t i = 0; i < c->judgement.domain_count; i++)
+		if (route_back_id(w->img, &w->keys, c->judgement.domain[i]) == id)
+			return true;
+	return false;
+}
+
+/* May requests to this link's domain go over the connection?  It may be closed on the way to the answer. */
+static bool usable(struct worker *w, const struct link *l, struct conn *c)
+{
+	if (c->state != CONN_OPEN || !conn_judge_again(w, c) || !links_speaks_for(w, c, l->id))
+		return false;
+	return c->kind == CONN_DOMAIN || w->img->domain[l->domain].reuse != REUSE_NEVER;
+}
+
+static struct conn *any_conn(struct worker *w, struct link *l)
+{
+	struct conn *c;
+
+	for (struct link_member *m = l->members; m;) {
+		struct link_member *next = m->next_of_link;
+
+		c = m->conn;
+		if (usable(w, l, c))
+			return c;
+		if (c->state == CONN_OPEN) {
+			m = next;
+		} else { /* it has just been closed, and left the lists */
+			m = l->members;
+		}
+	}
+	return NULL;
+}
+
+/* ---- choosing ---- */
+
+struct followed {
+	uint32_t slot, generation;
+};
+
+static struct conn *by_branch(struct worker *w, struct link *l, const struct links_ask *ask)
+{
+	struct span text = follow_get(w->links->follow, ask->branch, w->now);
+	struct followed f;
+	struct conn *c;
+
+	if ((ask->method != METHOD_CANCEL && ask->method != METHOD_ACK) || text.len != sizeof(f))
+		return NULL;
+	memcpy(&f, text.p, sizeof(f));
+	c = conn_table_get(w->conns, f.slot, f.generation);
+	return c && usable(w, l, c) ? c : NULL;
+}
+
+static enum links_pick ready(struct worker *w, const struct links_ask *ask, struct conn *c, struct links_answer *out)
+{
+	struct followed f = { c->slot, c->generation };
+
+	if (conn_queued(c) > w->img->settings->queue_bytes)
+		return LINKS_FULL;
+	if (ask->method == METHOD_INVITE)
+		follow_put(w->links->follow, ask->branch, span_of((const char *)&f, sizeof(f)), w->now);
+	out->conn = c;
+	return LINKS_READY;
+}
+
+static enum links_pick none(const struct link *l, struct links_answer *out)
+{
+	out->refusal = l->refusal;
+	out->warning = l->warning;
+	return LINKS_NONE;
+}
+
+static enum links_pick wait_or_none(struct worker *w, struct link *l, struct links_answer *out)
+{
+	const struct settings *s = w->img->settings;
+
+	if (park_too_long(w, &l->park, (s->connect_timeout + s->handshake_timeout) * NSEC_PER_MSEC * 2))
+		return none(l, out);
+	if (l->state == LINK_IDLE || (l->state == LINK_FAILED && l->next_try <= w->now))
+		link_begin(w, l);
+	return l->state == LINK_FAILED ? none(l, out) : LINKS_WAIT;
+}
+
+enum links_pick links_pick(struct worker *w, const struct links_ask *ask, struct links_answer *out)
+{
+	struct link *l = get(w, ask->domain, ask->name);
+	struct conn *c;
+
+	*out = (struct links_answer){ .link = l, .refusal = REFUSAL_DOMAIN_DOWN, .warning = "out of memory" };
+	if (!l)
+		return LINKS_NONE;
+	l->used = w->now;
+	if (park_blocks(&l->park))
+		return LINKS_WAIT; /* behind those that wait already: order is kept */
+	c = by_branch(w, l, ask);
+	if (!c)
+		c = any_conn(w, l);
+	if (c)
+		return ready(w, ask, c, out);
+	return wait_or_none(w, l, out);
+}
+
+bool links_park(struct worker *w, struct link *l, struct conn *from, struct span message)
+{
+	return park_add(w, &l->park, from, message);
+}
+
+/* ---- once per turn ---- */
+
+static bool forgettable(const struct worker *w, const struct link *l)
+{
+	return !l->busy && !l->members && !l->dialing && !l->park.first && l->state != LINK_RESOLVING &&
+	    l->used + FORGET_AFTER < w->now;
+}
+
+static void forget_some(struct worker *w)
+{
+	struct links *ls = w->links;
+
+	for (unsigned i = 0; i < FORGET_SLICE; i++, ls->forget_at = (ls->forget_at + 1) & (BUCKETS - 1)) {
+		struct link **at = &ls->bucket[ls->forget_at];
+
+		while (*at) {
+			struct link *l = *at;
+
+			if (!forgettable(w, l)) {
+				at = &l->next;
+				continue;
+			}
+			*at = l->next;
+			ls->count--;
+			free(l);
+		}
+	}
+}
+
+/* A name that it waits for may be there, or has been given up. */
+static void resolved(struct worker *w, struct link *l)
+{
+	if (l->domain != IMAGE_NONE && w->img->domain[l->domain].protocol != PROTO_UDP) {
+		link_step(w, l);
+		return;
+	}
+	l->state = LINK_IDLE;
+	l->retry_due = false;
+	park_retry(w, &l->park);
+}
+
+/* What happened to it since the last turn. */
+static void attend(struct worker *w, struct link *l)
+{
+	if (l->step_due) {
+		l->step_due = false;
+		link_step(w, l);
+	}
+	if (l->retry_due) {
+		l->retry_due = false;
+		park_retry(w, &l->park);
+	}
+	if (l->state == LINK_RESOLVING && l->next_try <= w->now)
+		resolved(w, l);
+	if (l->state == LINK_RESOLVING)
+		link_busy(w, l); /* until the name is there, or is given up */
+}
+
+void links_names_changed(struct worker *w)
+{
+	for (struct link *l = w->links->busy; l; l = l->next_busy)
+		if (l->state == LINK_RESOLVING)
+			l->next_try = w->now;
+}
+
+uint64_t links_tick(struct worker *w)
+{
+	struct link *list = w->links->busy;
+	bool resolving = false;
+
+	w->links->busy = NULL;
+	while (list) {
+		struct link *l = list;
+
+		list = l->next_busy;
+		l->busy = false;
+		attend(w, l);
+		resolving |= l->state == LINK_RESOLVING;
+	}
+	if (w->links->count)
+		forget_some(w);
+	for (struct link *l = w->links->busy; l; l = l->next_busy)
+		if (l->step_due || l->retry_due)
+			return w->now;
+	return resolving ? w->now + LINK_RESOLVE_POLL : UINT64_MAX;
+}

@@ -168,6 +168,52 @@ static bool domains_ok(const struct image *img)
 	return true;
 }
 
+static bool places_ok(const struct image *img, struct image_section s)
+{
+	const struct image_place *p;
+
+	if (!section_ok(img, s, sizeof(*p)))
+		return false;
+	p = image_at(img, s);
+	for (uint64_t i = 0; i < s.count; i++)
+		if (p[i].net.bits > 128)
+			return false;
+	return true;
+}
+
+static bool conditions_ok(const struct image *img, struct image_section conditions)
+{
+	const struct image_condition *c;
+
+	if (!section_ok(img, conditions, sizeof(*c)))
+		return false;
+	c = image_at(img, conditions);
+	for (uint64_t i = 0; i < conditions.count; i++) {
+		bool places = c[i].field == RULE_SOURCE || c[i].field == RULE_DESTINATION;
+
+		if (c[i].field >= RULE_FIELD_COUNT || !str_ok(img, c[i].name) ||
+		    !(places ? places_ok(img, c[i].values) : strings_ok(img, c[i].values)))
+			return false;
+	}
+	return true;
+}
+
+static bool rules_ok(const struct image *img)
+{
+	const struct image_rule *r;
+
+	if (!section_ok(img, img->h->rules, sizeof(*r)))
+		return false;
+	r = image_at(img, img->h->rules);
+	for (uint64_t i = 0; i < img->h->rules.count; i++) {
+		bool refuses = r[i].cluster == IMAGE_NONE && r[i].status >= 400 && r[i].status <= 699;
+
+		if ((!refuses && r[i].cluster >= img->h->clusters.count) || !conditions_ok(img, r[i].conditions))
+			return false;
+	}
+	return true;
+}
+
 /* A look-up ends at a free bucket, so every table has one. */
 static bool is_table(struct image_section s)
 {
@@ -345,7 +391,7 @@ struct image *image_attach(int fd)
 		img->identity = image_at(img, img->h->identities);
 		img->domain = image_at(img, img->h->domains);
 		if (process_ok(img) && listeners_ok(img) && tls_ok(img) && clusters_ok(img) && identities_ok(img) &&
-		    domains_ok(img) && tables_ok(img) && names_ok(img) && index_strip(img))
+		    domains_ok(img) && rules_ok(img) && tables_ok(img) && names_ok(img) && index_strip(img))
 			return img;
 	}
 	image_free(img);

@@ -86,7 +86,8 @@ uint32_t image_host_flags(const struct image *img, struct span canonical_host);
 /* Is the host one of local_domains or below one? */
 bool image_host_is_local(const struct image *img, struct span canonical_host);
 
-/* Is the address (IPv4 mapped) in one of the prefixes? */
+/* Is the address (IPv4 mapped) in the prefix, in one of the prefixes? */
+bool image_cidr_covers(const struct image_cidr *prefix, const uint8_t addr[16]);
 bool image_cidr_has(const struct image *img, struct image_section cidrs, const uint8_t addr[16]);
 
 /* Configured DN nearest to the given one (most attributes in common); linear; NULL: none shares any. */

@@ -92,16 +92,20 @@ bool image_host_is_local(const struct image *img, struct span host)
 	}
 }
 
+bool image_cidr_covers(const struct image_cidr *prefix, const uint8_t addr[16])
+{
+	uint32_t whole = prefix->bits / 8, rest = prefix->bits % 8;
+
+	return memcmp(prefix->addr, addr, whole) == 0 && (rest == 0 || (prefix->addr[whole] ^ addr[whole]) >> (8 - rest) == 0);
+}
+
 bool image_cidr_has(const struct image *img, struct image_section cidrs, const uint8_t addr[16])
 {
 	const struct image_cidr *c = image_at(img, cidrs);
 
-	for (uint64_t i = 0; i < cidrs.count; i++) {
-		uint32_t whole = c[i].bits / 8, rest = c[i].bits % 8;
-
-		if (memcmp(c[i].addr, addr, whole) == 0 && (rest == 0 || (c[i].addr[whole] ^ addr[whole]) >> (8 - rest) == 0))
+	for (uint64_t i = 0; i < cidrs.count; i++)
+		if (image_cidr_covers(&c[i], addr))
 			return true;
-	}
 	return false;
 }
 

@@ -136,6 +136,10 @@ struct image_target {
 struct image_cluster {
 	struct image_str name;
 	struct image_section servers; /* struct image_server */
+	uint32_t probe_interval;      /* ms between OPTIONS to each server; 0: none */
+	uint32_t probe_timeout;	      /* ms for the answer */
+	uint32_t probe_failures;      /* so many without one in a row, and it is not chosen */
+	uint32_t pad;
 };
 
 /* Who may be asserted, and how: `identity` of the configuration, one row per different setting. */
@@ -225,6 +229,43 @@ struct image_name_bucket {
 struct image_host {
 	struct image_str name;
 	uint32_t flags;
+	uint32_t pad;
+};
+
+/* What a condition of a routing rule asks. */
+enum image_rule_field {
+	RULE_METHOD,	  /* exact; of an ACK or CANCEL the INVITE's */
+	RULE_TO,	  /* patterns, see policy/pattern */
+	RULE_FROM,
+	RULE_REQUEST_URI,
+	RULE_SOURCE,	  /* struct image_place */
+	RULE_DESTINATION, /* struct image_place */
+	RULE_HEADER,	  /* patterns in lower case */
+	RULE_DOMAIN,	  /* entries' names; ".suffix": the wildcard entry and all entries below; "": untrusted */
+	RULE_DN,	  /* canonical DNs */
+	RULE_FIELD_COUNT
+};
+
+/* Addresses, and with a port one place there. */
+struct image_place {
+	struct image_cidr net;
+	uint32_t port; /* 0: any */
+};
+
+/* One condition of a rule: one of its values must fit. */
+struct image_condition {
+	uint8_t field;	     /* enum image_rule_field */
+	char compact;	     /* RULE_HEADER: compact form of the name, lower case; 0: none */
+	uint8_t pad[6];
+	struct image_str name; /* RULE_HEADER: lower case */
+	struct image_section values; /* struct image_str, but where the field says otherwise */
+};
+
+struct image_rule {
+	struct image_section conditions; /* struct image_condition, all of which must hold; count 0: it always fits */
+	uint32_t cluster; /* IMAGE_NONE: refuse with `status` */
+	uint32_t status;
+	uint32_t order;	  /* position under /routing_rules */
 	uint32_t pad;
 };
 

@@ -39,11 +39,14 @@ static void read_setting(struct config *c, const struct config_node *root, const
 
 static void read_settings(struct config *c, const struct config_node *root)
 {
-	struct config_node limits = config_get(root, "limits", TYPE_OBJECT), m = config_get(&limits, "connections", TYPE_INTEGER);
+	struct config_node limits = config_get(root, "limits", TYPE_OBJECT), m = config_get(&limits, "connections", TYPE_INTEGER),
+			   lost = config_get(root, "affinity_failure_status", TYPE_INTEGER);
 	struct rlimit files;
 
 	for (size_t i = 0; i < setting_row_count; i++)
 		read_setting(c, root, &setting_rows[i]);
+	if (lost.value && json_integer_value(lost.value) > 0 && json_integer_value(lost.value) < 400)
+		config_bad(&lost, "found %lld, expected 0 or 400 to 699", (long long)json_integer_value(lost.value));
 	if (m.value && getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max != RLIM_INFINITY &&
 	    json_integer_value(m.value) > (json_int_t)files.rlim_max - FILES_BESIDES)
 		config_bad(&m, "found %lld, but the limit of open files allows %lld; raise it (LimitNOFILE=) or lower this",
@@ -64,24 +67,6 @@ static void read_local_domains(struct config *c, const struct config_node *root)
 		image_add_host(c->b, host, HOST_LOCAL_DOMAIN);
 		if (host.len)
 			(void)json_object_setn_new(c->local, host.p, host.len, json_true()); /* missing: a warning less */
-	}
-}
-
-static void read_rules(const struct config_node *root)
-{
-	struct config_node list = config_get(root, "routing_rules", TYPE_ARRAY), clusters = config_get(root, "clusters", TYPE_OBJECT);
-
-	for (size_t i = 0; i < json_array_size(list.value); i++) {
-		struct config_node n = config_at(&list, i), cluster = config_get(&n, "cluster", TYPE_STRING);
-
-		if (!json_is_object(n.value))
-			continue;
-		if (config_has(&n, "cluster") == config_has(&n, "reject"))
-			config_bad(&n, "expected either \"cluster\" or \"reject\"");
-		if (cluster.value && !config_has(&clusters, json_string_value(cluster.value)))
-			config_bad(&cluster, "there is no \"%s\" under /clusters", json_string_value(cluster.value));
-		if (config_flag(&n, "enabled", true))
-			config_bad(&n, "routing rules are not supported by this version; set \"enabled\": false or leave it out");
 	}
 }
 
@@ -146,9 +131,9 @@ static void read_sections(struct config *c, const struct config_node *root)
 	config_read_clusters(c, root);
 	read_local_domains(c, root);
 	config_read_identity(c, root);
-	read_rules(root);
 	read_secrets(c, root);
 	config_read_domains(c, root);
+	config_read_rules(c, root); /* the names that it may not ask for stand in domains too */
 }
 
 void config_read(struct config *c, const char *path)

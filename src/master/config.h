@@ -88,6 +88,7 @@ void config_read_listeners(struct config *c, const struct config_node *root);
 void config_read_clusters(struct config *c, const struct config_node *root);
 void config_read_identity(struct config *c, const struct config_node *root);
 void config_read_domains(struct config *c, const struct config_node *root);
+void config_read_rules(struct config *c, const struct config_node *root);
 
 /* ---- config_host.c ---- */
 
@@ -96,6 +97,12 @@ struct span config_host(const struct config_node *n, char canonical[static CONFI
 
 /* Resolve; numeric addresses need no resolver.  All addresses are added with `flags` (0: none).  False after a complaint. */
 MUST_USE bool config_resolve(struct config *c, const struct config_node *n, uint32_t flags, uint8_t addr[static 16]);
+
+/* One prefix; false after a complaint. */
+MUST_USE bool config_cidr(const struct config_node *n, struct image_cidr *out);
+
+/* A distinguished name; false after a complaint. */
+MUST_USE bool config_dn(const struct config_node *n, struct dn *out);
 
 /* List of prefixes into the image. */
 struct image_section config_cidrs(struct config *c, const struct config_node *n);
@@ -116,6 +123,8 @@ uint32_t config_identity(struct config *c, const struct config_node *n, bool *ow
 
 /* How to reach an external domain, into its row (config_domain_reach.c). */
 void config_domain_reach(struct config *c, const struct config_node *n, struct image_domain *row);
+/* The method of that name in another case; NULL: none. */
+const char *config_method_meant(struct span name);
 
 /* One external domain, checked already. */
 void config_domain(struct config *c, const struct config_node *n, struct config_where where);

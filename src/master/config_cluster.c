@@ -4,6 +4,10 @@
 #include "common/addr.h"
 #include "master/config.h"
 
+#define PROBE_TIMEOUT 2.0
+#define PROBE_FAILURES 3
+#define PROBE_LEAST 0.05
+
 static void check_server(const struct config_node *n)
 {
 	struct config_node protocol = config_get(n, "protocol", TYPE_STRING), source = config_get(n, "source_address", TYPE_STRING);
@@ -54,6 +58,22 @@ static void check_twin(struct config *c, const struct config_node *n, const stru
 		}
 }
 
+/* OPTIONS to the servers; seconds in the configuration, milliseconds in the image. */
+static void read_probes(const struct config_node *n, struct image_cluster *row)
+{
+	struct config_node interval = config_get(n, "probe_interval", TYPE_NUMBER), timeout = config_get(n, "probe_timeout", TYPE_NUMBER);
+	double between = json_number_value(interval.value), answer = timeout.value ? json_number_value(timeout.value) : PROBE_TIMEOUT;
+
+	row->probe_failures = (uint32_t)config_integer(n, "probe_failures", 1, 100, PROBE_FAILURES);
+	row->probe_interval = between > 0 && between <= 3600 ? (uint32_t)(between * 1000 + 0.5) : 0;
+	row->probe_timeout = answer > 0 && answer <= 3600 ? (uint32_t)(answer * 1000 + 0.5) : 0;
+	if ((interval.value && between > 0 && between < PROBE_LEAST) || (timeout.value && answer < PROBE_LEAST))
+		config_bad(timeout.value && answer < PROBE_LEAST ? &timeout : &interval, "found %.15g, expected at least %.15g s",
+		    timeout.value && answer < PROBE_LEAST ? answer : between, PROBE_LEAST);
+	if (!row->probe_interval && (timeout.value || config_has(n, "probe_failures")))
+		config_warn(n, "\"probe_timeout\" and \"probe_failures\" have no effect without \"probe_interval\"");
+}
+
 static void read_cluster(struct config *c, const struct config_node *n, const char *name)
 {
 	struct config_node list = config_get(n, "servers", TYPE_ARRAY);
@@ -76,6 +96,7 @@ static void read_cluster(struct config *c, const struct config_node *n, const ch
 		check_twin(c, &e, rows, i);
 	}
 	row.servers = image_put_array(c->b, rows, count, sizeof(*rows));
+	read_probes(n, &row);
 	(void)image_add_cluster(c->b, &row); /* clusters are found by their order */
 	free(rows);
 }

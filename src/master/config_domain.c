@@ -93,21 +93,10 @@ static void check_trust(const struct config *c, const struct config_node *n)
 
 static void read_dn(struct config *c, const struct config_node *n, uint32_t domain)
 {
-	struct span text = config_span(n);
-	size_t where = 0;
 	struct dn dn;
-	enum dn_status st = dn_from_text(text, &dn, &where);
 
-	if (memchr(text.p, '\0', text.len))
-		return; /* config_check told */
-	if (st != DN_OK) {
-		config_bad(n, "found \"%s\": %s (at character %zu); expected a distinguished name like CN=sip.example.net,O=Example,C=DE",
-		    json_string_value(n->value), dn_status_name(st), where + 1);
-		return;
-	}
-	if (dn_looks_reversed(text))
-		config_warn(n, "the name begins with C=, so it is probably in reverse order: in this form the CN comes first");
-	image_add_dn(c->b, &dn, domain);
+	if (config_dn(n, &dn))
+		image_add_dn(c->b, &dn, domain);
 }
 
 /* The name, with its *. taken off; false: not usable. */

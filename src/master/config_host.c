@@ -54,8 +54,7 @@ bool config_resolve(struct config *c, const struct config_node *n, uint32_t flag
 	return true;
 }
 
-/* One prefix; false after a complaint. */
-static bool read_cidr(const struct config_node *n, struct image_cidr *out)
+bool config_cidr(const struct config_node *n, struct image_cidr *out)
 {
 	struct span text = config_span(n), host = span_head(text, span_find(text, '/'));
 	uint64_t bits, most;
@@ -74,6 +73,24 @@ static bool read_cidr(const struct config_node *n, struct image_cidr *out)
 	return true;
 }
 
+bool config_dn(const struct config_node *n, struct dn *out)
+{
+	struct span text = config_span(n);
+	size_t where = 0;
+	enum dn_status st = dn_from_text(text, out, &where);
+
+	if (memchr(text.p, '\0', text.len))
+		return false; /* config_check told */
+	if (st != DN_OK) {
+		config_bad(n, "found \"%s\": %s (at character %zu); expected a distinguished name like CN=sip.example.net,O=Example,C=DE",
+		    json_string_value(n->value), dn_status_name(st), where + 1);
+		return false;
+	}
+	if (dn_looks_reversed(text))
+		config_warn(n, "the name begins with C=, so it is probably in reverse order: in this form the CN comes first");
+	return true;
+}
+
 struct image_section config_cidrs(struct config *c, const struct config_node *n)
 {
 	size_t count = config_list_count(n), good = 0;
@@ -88,7 +105,7 @@ struct image_section config_cidrs(struct config *c, const struct config_node *n)
 	for (size_t i = 0; rows && i < count; i++) {
 		struct config_node e = config_list_at(n, i);
 
-		good += read_cidr(&e, &rows[good]);
+		good += config_cidr(&e, &rows[good]);
 	}
 	if (good)
 		s = image_put_array(c->b, rows, good, sizeof(*rows));

@@ -102,7 +102,12 @@ static const struct config_key server[] = {
 };
 static KEYS(server_keys, "a server", server);
 
-static const struct config_key cluster[] = { { "servers", A, &server_keys, NEEDED } };
+static const struct config_key cluster[] = {
+	{ "servers", A, &server_keys, NEEDED },
+	{ "probe_interval", N, .least = 0, .most = 3600 },
+	{ "probe_timeout", N, .least = 0, .most = 3600 },
+	{ "probe_failures", I, .least = 1, .most = 100 },
+};
 static KEYS(cluster_keys, "a cluster", cluster);
 
 static const struct config_key match[] = {
@@ -222,6 +227,7 @@ static const struct config_key top[] = {
 	{ "outbound_match", S, .choices = config_outbound_match },
 	{ "foreign_request_uri", S, .choices = config_foreign_uri },
 	{ "token_secret_files", SL },
+	{ "affinity_failure_status", I },
 	{ "token_lifetime", I },
 	{ "log", O, &log_keys },
 	{ "admin", O, &admin_keys, IDLE },

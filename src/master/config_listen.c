@@ -40,8 +40,7 @@ static void own_interfaces(struct config *c)
 
 /* ---- what it takes ---- */
 
-/* The method of that name in another case; NULL: none. */
-static const char *method_meant(struct span name)
+const char *config_method_meant(struct span name)
 {
 	static const char *const known[] = { "INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "PRACK", "UPDATE", "INFO",
 		"SUBSCRIBE", "NOTIFY", "REFER", "MESSAGE", "PUBLISH" };
@@ -69,9 +68,9 @@ static uint32_t read_methods(const struct config_node *n)
 		bits |= 1u << m;
 		if (m != METHOD_OTHER)
 			continue;
-		if (method_meant(name))
+		if (config_method_meant(name))
 			config_bad(&e, "found \"%s\", expected \"%s\": methods are told apart by case", json_string_value(e.value),
-			    method_meant(name));
+			    config_method_meant(name));
 		else if (!token_valid(name))
 			config_bad(&e, "found \"%s\", expected a method", json_string_value(e.value));
 		else

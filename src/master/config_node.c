@@ -237,6 +237,23 @@ static void check_strings(const struct config_node *m, const struct config_key *
 	}
 }
 
+/* A value of a wrong type; of a list that is to hold strings, each that is none. */
+static void complain_type(const struct config_node *m, unsigned types)
+{
+	char text[128];
+
+	if (!json_is_array(m->value) || !(types & TYPE_STRINGS)) {
+		config_bad(m, "found %s, expected %s", found(m->value), expected(types, text, sizeof(text)));
+		return;
+	}
+	for (size_t i = 0; i < json_array_size(m->value); i++) {
+		struct config_node e = config_at(m, i);
+
+		if (!json_is_string(e.value))
+			config_bad(&e, "found %s, expected a string", found(e.value));
+	}
+}
+
 static void check_below(const struct config_node *m, const struct config_key *k)
 {
 	const char *name;
@@ -259,25 +276,10 @@ static void check_below(const struct config_node *m, const struct config_key *k)
 
 		if (k->types & TYPE_MAP)
 			config_check(&e, k->members);
-		else if (!json_is_string(value))
-			config_bad(&e, "found %s, expected a string", found(value));
-	}
-}
-
-/* A value of a wrong type; of a list that is to hold strings, each that is none. */
-static void complain_type(const struct config_node *m, unsigned types)
-{
-	char text[128];
-
-	if (!json_is_array(m->value) || !(types & TYPE_STRINGS)) {
-		config_bad(m, "found %s, expected %s", found(m->value), expected(types, text, sizeof(text)));
-		return;
-	}
-	for (size_t i = 0; i < json_array_size(m->value); i++) {
-		struct config_node e = config_at(m, i);
-
-		if (!json_is_string(e.value))
-			config_bad(&e, "found %s, expected a string", found(e.value));
+		else if (fits(value, TYPE_STRING | TYPE_STRINGS))
+			check_strings(&e, k);
+		else
+			complain_type(&e, TYPE_STRING | TYPE_STRINGS);
 	}
 }
 

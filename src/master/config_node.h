@@ -46,7 +46,7 @@ enum config_type {
 	TYPE_ARRAY = 32,  /* of objects with the keys of `members` */
 	TYPE_STRINGS = 64, /* an array of strings */
 	TYPE_MAP = 128,	  /* an object of objects with the keys of `members`, by name */
-	TYPE_FREE = 256,  /* an object of strings, by name */
+	TYPE_FREE = 256,  /* an object of strings or lists of them, by name */
 };
 
 enum config_support {

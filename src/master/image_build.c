@@ -65,6 +65,7 @@ void image_builder_free(struct image_builder *b)
 	free(b->dns.p);
 	free(b->hosts.p);
 	free(b->strip.p);
+	free(b->rules.p);
 	free(b->names.p);
 	free(b->limits.p);
 	free(b->addresses.p);
@@ -152,6 +153,11 @@ uint32_t image_add_identity(struct image_builder *b, const struct image_identity
 	return add(b, &b->identities, row, sizeof(*row));
 }
 
+uint32_t image_add_rule(struct image_builder *b, const struct image_rule *row)
+{
+	return add(b, &b->rules, row, sizeof(*row));
+}
+
 uint32_t image_add_domain(struct image_builder *b, const struct image_domain *row)
 {
 	return add(b, &b->domains, row, sizeof(*row));
@@ -209,14 +215,22 @@ void image_add_host(struct image_builder *b, struct span host, uint32_t flags)
 	(void)add(b, &b->hosts, &row, sizeof(row)); /* a failure is kept in the builder */
 }
 
-void image_add_strip(struct image_builder *b, struct span name)
+bool image_strips(const struct image_builder *b, struct span name)
 {
 	const struct image_str *have = (const struct image_str *)(const void *)b->strip.p;
-	struct image_str row;
 
 	for (size_t i = 0; i < b->strip.count; i++)
 		if (span_eq(image_heap_text(b, have[i]), name))
-			return;
+			return true;
+	return false;
+}
+
+void image_add_strip(struct image_builder *b, struct span name)
+{
+	struct image_str row;
+
+	if (image_strips(b, name))
+		return;
 	row = image_put_text(b, name);
 	(void)add(b, &b->strip, &row, sizeof(row)); /* a failure is kept in the builder */
 }
@@ -349,6 +363,7 @@ int image_builder_finish(struct image_builder *b)
 		{ &b->h.domains, b->domains.p, b->domains.count, sizeof(struct image_domain) },
 		{ &b->h.limits, b->limits.p, b->limits.count, sizeof(struct image_limits) },
 		{ &b->h.strip, b->strip.p, b->strip.count, sizeof(struct image_str) },
+		{ &b->h.rules, b->rules.p, b->rules.count, sizeof(struct image_rule) },
 		{ &b->h.dn_table, dn_table, dn_size, sizeof(struct image_dn_bucket) },
 		{ &b->h.name_table, b->names.p, b->names.cap, sizeof(struct image_name_bucket) },
 		{ &b->h.hosts, host_table, host_size, sizeof(struct image_host) },

@@ -39,6 +39,7 @@ uint32_t image_add_listener(struct image_builder *b, const struct image_listener
 uint32_t image_add_tls(struct image_builder *b, const struct image_tls *row);
 uint32_t image_add_cluster(struct image_builder *b, const struct image_cluster *row);
 uint32_t image_add_identity(struct image_builder *b, const struct image_identity *row);
+uint32_t image_add_rule(struct image_builder *b, const struct image_rule *row);
 uint32_t image_add_domain(struct image_builder *b, const struct image_domain *row);
 
 uint32_t image_add_limits(struct image_builder *b, const struct image_limits *row);
@@ -54,6 +55,7 @@ void image_add_host(struct image_builder *b, struct span host, uint32_t flags);
 
 /* A lower-case header name to strip; doubled ones are dropped. */
 void image_add_strip(struct image_builder *b, struct span name);
+bool image_strips(const struct image_builder *b, struct span name);
 
 uint32_t image_domain_count(const struct image_builder *b);
 struct image_domain *image_domain_row(struct image_builder *b, uint32_t index);

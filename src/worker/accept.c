@@ -283,6 +283,16 @@ static bool start_tls(struct worker *w, struct conn *c)
 	return true;
 }
 
+/* The address of ours that it came to: a listener may be on all of them. */
+static void read_local(struct conn *c)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	if (getsockname(c->fd, (struct sockaddr *)&ss, &len) == 0)
+		(void)addr_from_sockaddr((struct sockaddr *)&ss, c->local); /* the port is the listener's */
+}
+
 static void welcome(struct worker *w, struct listener *l, int fd)
 {
 	struct sockaddr_storage ss;
@@ -306,6 +316,7 @@ static void welcome(struct worker *w, struct listener *l, int fd)
 		return;
 	}
 	c->listener = l;
+	read_local(c);
 	if (l->row.protocol == PROTO_TLS && !start_tls(w, c)) {
 		conn_kill(w, c, "no memory");
 		return;

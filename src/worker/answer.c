@@ -88,16 +88,22 @@ struct span answer_warning(struct worker *w, enum refusal r, const char *text, c
 	return put_done(&o);
 }
 
-void answer_refusal(struct worker *w, struct conn *c, const struct sip_msg *msg, enum refusal r, struct span extra)
+void answer_refusal_as(struct worker *w, struct conn *c, const struct sip_msg *msg, enum refusal r, unsigned status,
+    struct span extra)
 {
 	char buf[128];
 
 	events_refused(w, c, msg, r);
-	if (!msg->is_request || msg->method_id == METHOD_ACK || refusal_status(r) == 0)
+	if (!msg->is_request || msg->method_id == METHOD_ACK || status == 0)
 		return;
 	if (extra.len == 0)
 		extra = extra_for(w, r, buf, sizeof(buf));
-	send_answer(w, c, msg, refusal_status(r), span_str(refusal_reason(r)), extra);
+	send_answer(w, c, msg, status, span_str(refusal_reason(r)), extra);
+}
+
+void answer_refusal(struct worker *w, struct conn *c, const struct sip_msg *msg, enum refusal r, struct span extra)
+{
+	answer_refusal_as(w, c, msg, r, refusal_status(r), extra);
 }
 
 void answer_fault(struct worker *w, struct conn *c, const struct sip_msg *msg, const struct msg_fault *fault)

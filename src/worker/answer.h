@@ -17,6 +17,10 @@
 /* A well-formed request is refused: log, count, answer.  `extra`: header lines (Allow, Unsupported) or SPAN_NONE. */
 void answer_refusal(struct worker *w, struct conn *c, const struct sip_msg *msg, enum refusal r, struct span extra);
 
+/* The same with a status that the configuration says instead of the refusal's own. */
+void answer_refusal_as(struct worker *w, struct conn *c, const struct sip_msg *msg, enum refusal r, unsigned status,
+    struct span extra);
+
 /* A header line `Warning: 399` (or the code that fits the refusal) with this text; SPAN_NONE when it does not fit. */
 struct span answer_warning(struct worker *w, enum refusal r, const char *text, char *out, size_t cap);
 

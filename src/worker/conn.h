@@ -84,11 +84,12 @@ struct conn {
 	bool sending;
 	bool eof;	      /* the peer has ended its stream */
 	bool paused;
+	uint32_t paused_slot, paused_generation; /* while paused: whose queue is full */
 	bool message_timer;   /* the timer runs for the message that is arriving */
 	bool counted_handshake;
 	bool datagram;	      /* a UDP socket of ours: addr, port and local belong to the datagram in hand */
 	uint8_t addr[16];     /* peer, IPv4 mapped */
-	uint8_t local[16];    /* datagram: the address of ours that it came to */
+	uint8_t local[16];    /* the address of ours that it came to: of an accepted connection, or the datagram */
 	uint16_t port;
 	char addr_text[46];
 	uint8_t addr_text_len;
@@ -172,9 +173,9 @@ void conn_again(struct worker *w, struct conn *c);
 void conn_unpark(struct worker *w, struct conn *c);
 /* Go on with, or begin, the TLS handshake. */
 void conn_handshake(struct worker *w, struct conn *c);
-/* Stop reading, for back-pressure, until a container has taken what is queued, or is lost. */
-void conn_pause(struct worker *w, struct conn *c);
-void conn_resume_all(struct worker *w);
+/* Stop reading, for back-pressure, until `to` has taken what is queued, or is lost; that resumes whom it paused, and no other. */
+void conn_pause(struct worker *w, struct conn *c, const struct conn *to);
+void conn_resume(struct worker *w, const struct conn *to);
 
 /* Room for n bytes of output; NULL: no memory.  Follow with conn_written. */
 MUST_USE char *conn_room(struct conn *c, size_t n);

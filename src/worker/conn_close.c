@@ -77,6 +77,8 @@ static void leave(struct worker *w, struct conn *c, const char *reason)
 	conn_list_remove(w, LIST_PAUSED, c);
 	buf_clear(&c->in);
 	buf_clear(&c->hold);
+	/* Those that were slowed down for its queue would wait for a send that never comes. */
+	conn_resume(w, c);
 	if (c->upstream)
 		upstream_lost(w, c->upstream, c);
 	c->upstream = NULL;

@@ -96,8 +96,8 @@ void conn_on_send(struct worker *w, struct conn *c, const struct ring_event *e)
 		else if (c->plain.len || c->out.len || c->state == CONN_FLUSHING)
 			conn_list_add(w, LIST_DIRTY, c);
 	}
-	if (c->kind == CONN_CONTAINER && conn_queued(c) <= w->img->settings->queue_bytes / 4)
-		conn_resume_all(w);
+	if (conn_queued(c) <= w->img->settings->queue_bytes / 4)
+		conn_resume(w, c);
 	conn_settle(w, c);
 }
 
@@ -338,21 +338,27 @@ void conn_unpark(struct worker *w, struct conn *c)
 		arm(w, c);
 }
 
-void conn_pause(struct worker *w, struct conn *c)
+void conn_pause(struct worker *w, struct conn *c, const struct conn *to)
 {
 	if (c->paused)
 		return;
 	counter_add(&w->counters->paused, 1);
 	c->paused = true;
+	c->paused_slot = to->slot;
+	c->paused_generation = to->generation;
 	conn_list_add(w, LIST_PAUSED, c);
 	stop_receiving(w, c);
 }
 
-void conn_resume_all(struct worker *w)
+void conn_resume(struct worker *w, const struct conn *to)
 {
-	struct conn *c;
+	struct conn *next;
 
-	while ((c = conn_list_take(w, LIST_PAUSED)) != NULL) {
+	for (struct conn *c = w->lists[LIST_PAUSED].first; c; c = next) {
+		next = c->link[LIST_PAUSED].next;
+		if (c->paused_slot != to->slot || c->paused_generation != to->generation)
+			continue;
+		conn_list_remove(w, LIST_PAUSED, c);
 		c->paused = false;
 		conn_list_add(w, LIST_AGAIN, c);
 	}

@@ -3,11 +3,13 @@
 #include "common/policy/identity.h"
 #include "common/policy/inspect.h"
 #include "common/policy/rewrite.h"
+#include "common/policy/rules.h"
 #include "worker/answer.h"
 #include "worker/conn_table.h"
 #include "worker/events.h"
 #include "worker/hop.h"
 #include "worker/links.h"
+#include "worker/park.h"
 #include "worker/upstream.h"
 
 /* Everything decided about one request on its way in. */
@@ -17,6 +19,7 @@ struct passage {
 	char branch[ROUTE_BRANCH_LEN];
 	struct conn *to;
 	const struct image_server *server;
+	unsigned status; /* RULE, AFFINITY: what the configuration says */
 };
 
 static size_t write_via(struct worker *w, struct conn *c, const struct passage *p, char *out, size_t cap)
@@ -77,7 +80,7 @@ static void forward(struct worker *w, struct conn *c, const struct sip_msg *msg,
 		counter_add(&w->counters->identity_asserted, 1);
 	/* Before its queue is full, those who feed it are slowed down. */
 	if (conn_queued(p->to) > w->img->settings->queue_bytes / 2)
-		conn_pause(w, c);
+		conn_pause(w, c, p->to);
 }
 
 /* The stages between a parsed request and its container; REFUSAL_NONE: *p is complete but for the container. */
@@ -136,21 +139,56 @@ static void offer(struct worker *w, struct conn *c, const struct sip_msg *msg, u
 	}
 }
 
+/* What belongs to a dialog stays where it is; for all else the rules say which cluster, or none. */
+static uint32_t choose_cluster(const struct worker *w, const struct conn *c, const struct sip_msg *msg, struct passage *p)
+{
+	const struct listener *l = hop_listener(w, c);
+	struct rules_choice choice = { .cluster = w->img->h->default_cluster };
+	struct rules_ask ask = {
+		.msg = msg,
+		.source = c->addr,
+		.local = c->local,
+		.local_port = l ? l->port : 0,
+		.domain = p->identity.domain,
+		.dn = c->facts ? span_of(c->facts->dn, c->facts->dn_len) : SPAN_NONE,
+	};
+
+	if (!p->plan.has_token)
+		rules_choose(w->img, &ask, &choice);
+	p->status = choice.reject;
+	return choice.cluster;
+}
+
 /* To which container?  REFUSAL_NONE: done, sent or kept. */
 static enum refusal hand_over(struct worker *w, struct conn *c, const struct sip_msg *msg, struct span raw, struct passage *p)
 {
-	struct upstream_ask ask = { &p->plan, msg->call_id, span_of(p->branch, ROUTE_BRANCH_LEN), msg->method_id };
+	struct upstream_ask ask = {
+		.plan = &p->plan,
+		.call_id = msg->call_id,
+		.branch = span_of(p->branch, ROUTE_BRANCH_LEN),
+		.method = msg->method_id,
+		.cluster = choose_cluster(w, c, msg, p),
+		.secure = p->plan.uri.scheme == URI_SIPS,
+	};
+	struct upstream_answer answer;
 
-	switch (upstream_pick(w, &ask, &p->to, &p->server)) {
+	switch (upstream_pick(w, &ask, &answer)) {
 	case UPSTREAM_READY:
-		if (p->plan.uri.scheme == URI_SIPS && !p->to->tls)
-			return REFUSAL_NOT_SECURE; /* RFC 5630 5.3 */
+		p->to = answer.conn;
+		p->server = answer.server;
 		forward(w, c, msg, p);
 		return REFUSAL_NONE;
 	case UPSTREAM_WAIT:
-		return upstream_park(w, c, raw) ? REFUSAL_NONE : REFUSAL_QUEUE_FULL;
+		return park_add(w, answer.park, c, raw) ? REFUSAL_NONE : REFUSAL_QUEUE_FULL;
 	case UPSTREAM_FULL:
 		return REFUSAL_QUEUE_FULL;
+	case UPSTREAM_INSECURE:
+		return REFUSAL_NOT_SECURE;
+	case UPSTREAM_GONE:
+		p->status = (unsigned)w->img->settings->affinity_failure_status;
+		return REFUSAL_AFFINITY;
+	case UPSTREAM_REFUSED:
+		return REFUSAL_RULE;
 	case UPSTREAM_NONE:
 		break;
 	}
@@ -174,7 +212,9 @@ void inbound_request(struct worker *w, struct conn *c, const struct sip_msg *msg
 		offer(w, c, msg, p.identity.domain);
 		r = hand_over(w, c, msg, raw, &p);
 	}
-	if (r != REFUSAL_NONE)
+	if (r == REFUSAL_RULE || r == REFUSAL_AFFINITY)
+		answer_refusal_as(w, c, msg, r, p.status, SPAN_NONE);
+	else if (r != REFUSAL_NONE)
 		answer_refusal(w, c, msg, r, span_of(extra, extra_len));
 }
 
@@ -268,8 +308,11 @@ void inbound_response(struct worker *w, struct conn *c, const struct sip_msg *ms
 {
 	struct conn *to = NULL;
 	struct way_back back;
-	enum refusal r = read_way_back(w, msg, &back);
+	enum refusal r;
 
+	if (upstream_probed(w, c, msg))
+		return;
+	r = read_way_back(w, msg, &back);
 	counter_add(&w->counters->responses_in, 1);
 	if (r == REFUSAL_NONE)
 		r = asker(w, &back, &to);

@@ -80,7 +80,7 @@ static void forward(struct worker *w, struct conn *c, const struct sip_msg *msg,
 		c->outstanding++;
 	counter_add(&w->counters->outside_requests_out, 1);
 	if (conn_queued(p->to) > w->img->settings->queue_bytes / 2)
-		conn_pause(w, c);
+		conn_pause(w, c, p->to);
 }
 
 static void refuse(struct worker *w, struct conn *c, const struct sip_msg *msg, enum refusal r, const char *warning)

@@ -9,6 +9,7 @@
 #include "common/dn.h"
 #include "common/image.h"
 #include "master/image_build.h"
+#include "support/rule_rows.h"
 
 UNUSED static struct dn dn_of(const char *text)
 {
@@ -56,6 +57,7 @@ UNUSED static void put_rows(struct image_builder *b)
 	(void)image_add_tls(b, &(struct image_tls){ .name = text, .crls = image_put_array(b, &crl, 1, sizeof(crl)) });
 	(void)image_add_cluster(b, &(struct image_cluster){ .name = text, .servers = image_put_array(b, &server, 1, sizeof(server)) });
 	(void)image_add_identity(b, &(struct image_identity){ .header = text, .vouches = texts, .keep = texts, .numbers = texts });
+	put_rule(b, texts);
 	image_builder_header(b)->default_cluster = 0;
 	image_add_strip(b, SPAN("remote-party-id"));
 	image_add_strip(b, SPAN("p-asserted-identity"));

@@ -57,7 +57,7 @@ static unsigned types_of(const json_t *given)
 	if (strcmp(type, "array") == 0)
 		return types_of(json_object_get(node, "items")) == TYPE_STRING ? TYPE_STRINGS : TYPE_ARRAY;
 	if (strcmp(type, "object") == 0)
-		return json_object_get(node, "properties") ? TYPE_OBJECT : types_of(more) == TYPE_STRING ? TYPE_FREE : TYPE_MAP;
+		return json_object_get(node, "properties") ? TYPE_OBJECT : types_of(more) & TYPE_STRING ? TYPE_FREE : TYPE_MAP;
 	return strcmp(type, "string") == 0 ? TYPE_STRING : strcmp(type, "integer") == 0 ? TYPE_INTEGER :
 	    strcmp(type, "number") == 0					       ? TYPE_NUMBER :
 	    strcmp(type, "boolean") == 0				       ? TYPE_BOOLEAN :

@@ -274,7 +274,7 @@ Test(image, truncated)
 /* Offsets in a section's rows. */
 #define IN_HEADER(field) offsetof(struct image_header, field)
 
-enum base { OF_HEADER, OF_LISTENERS, OF_TLS, OF_CLUSTERS, OF_IDENTITIES, OF_DOMAINS };
+enum base { OF_HEADER, OF_LISTENERS, OF_TLS, OF_CLUSTERS, OF_IDENTITIES, OF_DOMAINS, OF_RULES };
 
 static const struct {
 	const char *why;
@@ -325,7 +325,7 @@ Test(image, wrong)
 	size_t len;
 	uint8_t *p = copy_of(build(), &len);
 	const struct image_header *h = (const struct image_header *)(void *)p;
-	const uint64_t base[] = { 0, h->listeners.off, h->tls.off, h->clusters.off, h->identities.off, h->domains.off };
+	const uint64_t base[] = { 0, h->listeners.off, h->tls.off, h->clusters.off, h->identities.off, h->domains.off, h->rules.off };
 
 	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
 		uint8_t saved[8], *at = p + base[wrong[i].base] + wrong[i].at;
@@ -373,6 +373,7 @@ static void look_around(const struct image *img)
 			(void)image_cidr_has(img, img->domain[domain].trusted_addresses, addr);
 		(void)image_host_is_local(img, span_str(hosts[i].host));
 	}
+	ask_rules(img);
 	(void)image_find_dn(img, dn.bytes, dn.len);
 	(void)image_nearest_dn(img, dn.bytes, dn.len);
 	for (size_t i = 0; i < img->strip.count; i++)

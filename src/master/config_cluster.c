@@ -13,18 +13,69 @@ static void check_server(const struct config_node *n)
 	struct config_node protocol = config_get(n, "protocol", TYPE_STRING), source = config_get(n, "source_address", TYPE_STRING);
 	uint8_t addr[16];
 
-	if (protocol.value && config_choice(n, "protocol", config_protocols, PROTO_TCP) != PROTO_TCP)
-		config_bad(&protocol, "\"%s\" towards containers is not supported by this version; expected \"TCP\"",
-		    json_string_value(protocol.value));
+	if (config_choice(n, "protocol", config_protocols, PROTO_TCP) == PROTO_UDP)
+		config_bad(&protocol, "\"UDP\" towards containers is not supported by this version; expected \"TCP\" or \"TLS\"");
 	if (source.value && !addr_parse(config_span(&source), addr))
 		config_bad(&source, "found \"%s\", expected an address", json_string_value(source.value));
 }
 
+/* DNs of a container, one of which it must show. */
+static struct image_section read_dns(struct config *c, const struct config_node *list)
+{
+	size_t count = config_list_count(list), good = 0;
+	struct image_str *rows = calloc(count ? count : 1, sizeof(*rows));
+	struct image_section s = { 0 };
+	struct dn dn;
+
+	if (!rows) {
+		image_builder_fail(c->b);
+		return s;
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct config_node e = config_list_at(list, i);
+
+		if (config_dn(&e, &dn))
+			rows[good++] = image_put_text(c->b, span_of(dn.bytes, dn.len));
+	}
+	s = image_put_array(c->b, rows, good, sizeof(*rows));
+	free(rows);
+	return s;
+}
+
+/* The hop that carries the asserted identity: who stands there must have proved it. */
+static void read_tls(struct config *c, const struct config_node *n, struct image_server *row)
+{
+	struct config_node name = config_get(n, "tls", TYPE_STRING),
+			   dns = config_get(n, "distinguished_name", TYPE_STRING | TYPE_STRINGS);
+	const struct config_profile *p;
+
+	if (row->protocol != PROTO_TLS) {
+		if (name.value)
+			config_bad(&name, "only a server with \"protocol\": \"TLS\" takes \"tls\"");
+		if (dns.value)
+			config_bad(&dns, "only a server with \"protocol\": \"TLS\" takes \"distinguished_name\"");
+		return;
+	}
+	if (!config_has(n, "tls"))
+		config_bad(&name, "missing in a TLS server; expected the name of a profile under /tls with our certificate and its CA");
+	if (!config_has(n, "distinguished_name") || (dns.value && config_list_count(&dns) == 0))
+		config_bad(&dns, "missing in a TLS server; expected the distinguished name that its certificate must show");
+	row->dns = read_dns(c, &dns);
+	row->tls = name.value ? config_profile_index(c, &name) : IMAGE_NONE;
+	if (row->tls == IMAGE_NONE)
+		return;
+	config_check_outbound(c, &name, row->tls);
+	p = &c->profile[row->tls];
+	if (p->trust_count > 1 && !p->any_trusted_ca)
+		config_bad(&name, "profile \"%s\" trusts more than one CA, so a name alone does not say who it is; expected a profile with the one that may issue it (or any_trusted_ca)",
+		    p->name);
+}
+
 static struct image_server read_server(struct config *c, const struct config_node *n)
 {
+	static const char *const suffix[] = { [PROTO_TLS] = "tls", [PROTO_TCP] = "tcp", [PROTO_UDP] = "udp" };
 	struct config_node host = config_get(n, "host", TYPE_STRING);
 	struct image_server row = {
-		.port = (uint16_t)config_integer(n, "port", 1, 65535, 5060),
 		.protocol = (uint8_t)config_choice(n, "protocol", config_protocols, PROTO_TCP),
 		.weight = (uint32_t)config_integer(n, "weight", 0, 1000000, 1),
 		.tls = IMAGE_NONE,
@@ -35,17 +86,36 @@ static struct image_server read_server(struct config *c, const struct config_nod
 	struct span name;
 	int len;
 
+	row.port = (uint16_t)config_integer(n, "port", 1, 65535, row.protocol == PROTO_TLS ? 5061 : 5060);
 	check_server(n);
+	read_tls(c, n, &row);
 	if (!host.value)
 		return row;
 	name = config_host(&host, canonical);
 	if (name.len == 0 || !config_resolve(c, &host, HOST_CONTAINER, row.addr))
 		return row;
-	len = snprintf(id, sizeof(id), "%.*s:%u;tcp", SPAN_FMT(name), row.port);
+	len = snprintf(id, sizeof(id), "%.*s:%u;%s", SPAN_FMT(name), row.port, suffix[row.protocol]);
 	row.host = image_put_text(c->b, name);
 	row.id = image_put_text(c->b, span_of(id, (size_t)len));
 	image_add_host(c->b, name, HOST_CONTAINER);
 	return row;
+}
+
+/* One container has one connection, so all clusters that it stands in must mean the same by it. */
+static void check_same(struct config *c, const struct config_node *n, struct image_str id, json_t *seen)
+{
+	static const char *const keys[] = { "tls", "distinguished_name", "source_address" };
+	struct span text = image_heap_text(c->b, id);
+	json_t *own = json_object(), *first = json_object_getn(seen, text.p, text.len);
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (config_has(n, keys[i]))
+			(void)json_object_set(own, keys[i], json_object_get(n->value, keys[i])); /* no memory: said below */
+	if (first && !json_equal(first, own))
+		config_bad(n, "the same host and port as a server of another cluster, but with another \"tls\", \"distinguished_name\" or \"source_address\"");
+	if (!own || (!first && json_object_setn(seen, text.p, text.len, own) != 0))
+		image_builder_fail(c->b);
+	json_decref(own);
 }
 
 /* A container that stands twice would get twice the calls, and one name in tokens. */
@@ -74,7 +144,7 @@ static void read_probes(const struct config_node *n, struct image_cluster *row)
 		config_warn(n, "\"probe_timeout\" and \"probe_failures\" have no effect without \"probe_interval\"");
 }
 
-static void read_cluster(struct config *c, const struct config_node *n, const char *name)
+static void read_cluster(struct config *c, const struct config_node *n, const char *name, json_t *seen)
 {
 	struct config_node list = config_get(n, "servers", TYPE_ARRAY);
 	size_t count = json_array_size(list.value);
@@ -94,6 +164,8 @@ static void read_cluster(struct config *c, const struct config_node *n, const ch
 			continue;
 		rows[i] = read_server(c, &e);
 		check_twin(c, &e, rows, i);
+		if (rows[i].id.len)
+			check_same(c, &e, rows[i].id, seen);
 	}
 	row.servers = image_put_array(c->b, rows, count, sizeof(*rows));
 	read_probes(n, &row);
@@ -127,6 +199,7 @@ static void choose_default(struct config *c, const struct config_node *root, con
 void config_read_clusters(struct config *c, const struct config_node *root)
 {
 	struct config_node all = config_get(root, "clusters", TYPE_MAP);
+	json_t *seen = json_object(); /* id of a server -> what its first cluster says of it */
 	const char *name;
 	json_t *value;
 
@@ -134,7 +207,8 @@ void config_read_clusters(struct config *c, const struct config_node *root)
 		struct config_node n = config_get(&all, name, TYPE_OBJECT);
 
 		if (n.value)
-			read_cluster(c, &n, name);
+			read_cluster(c, &n, name, seen);
 	}
+	json_decref(seen);
 	choose_default(c, root, &all);
 }

@@ -36,6 +36,9 @@ struct link;
 struct link_member;
 struct links;
 struct names;
+struct told;
+struct post;
+struct post_office;
 
 enum conn_kind {
 	CONN_EXTERNAL,	/* accepted from outside */
@@ -95,6 +98,9 @@ struct conn {
 	struct upstream *upstream; /* CONN_CONTAINER */
 	struct link *domain_link;   /* CONN_DOMAIN: what we opened it for */
 	struct link_member *members; /* the links that it serves: its own, or those that may use a peer's connection */
+	struct told *told;	   /* what other workers know of it */
+	uint64_t offered_generation; /* of the image under which it was offered for reuse, for the domain `offered` */
+	uint32_t offered;
 	struct dialing *dialing;   /* being opened by us, until it is closed */
 	struct tls *tls;	   /* NULL: no TLS */
 	struct peer_facts *facts;
@@ -134,6 +140,7 @@ struct worker {
 	struct listeners *listeners;
 	struct control *control;
 	struct names *names; /* host names of domains */
+	struct post_office *post;
 	struct counters *counters;
 	struct conn_list lists[LIST_COUNT];
 	uint64_t now;	  /* CLOCK_MONOTONIC, ns, taken once per turn */
@@ -217,6 +224,11 @@ void conn_opened(struct worker *w, struct conn *c);
 
 /* Judge again by the image and time of now; false: the connection is being closed. */
 bool conn_judge_again(struct worker *w, struct conn *c);
+
+/* conn_mail.c */
+
+/* Another worker has sent this (worker/post.h). */
+void conn_mail(struct worker *w, const struct post *p, struct span bytes);
 
 /* conn_list.c */
 void conn_list_add(struct worker *w, enum conn_list_id id, struct conn *c);

@@ -7,26 +7,19 @@
 #define DN "/C=DE/O=Partner/CN=sip.partner.example"
 
 enum who {
-	NOBODY,
-	CA,
-	OTHER_CA,
+	NOBODY, CA, OTHER_CA,
 	EDGE,	     /* our own certificate */
 	RIGHT,	     /* the configured DN */
 	RIGHT_RSA,
 	RIGHT_OTHER, /* ... by the other CA */
 	WRONG,	     /* another name, not configured */
 	SIBLING,     /* the DN of another domain */
-	OLD,
-	CLIENT_ONLY, /* extended key usage */
-	SERVER_ONLY,
+	OLD, CLIENT_ONLY, SERVER_ONLY,
 	BY_CN,	     /* names the domain in CN alone */
-	BY_DNS,
-	BY_URI,
-	BY_URI_PORT,
+	BY_DNS, BY_URI, BY_URI_PORT, BY_SIPS,
 	BY_USER,     /* a person's URI, and the domain in DNS */
-	BY_SIPS,
 	URI_FIRST,   /* another's URI, ours in DNS */
-	BY_BOTH,
+	BY_BOTH,     /* a URI of the web, and DNS */
 	BY_WILDCARD, /* *.example */
 	BY_ADDRESS,  /* an address as DNS name */
 	CONTAINER,

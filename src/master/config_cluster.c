@@ -4,30 +4,76 @@
 #include "common/addr.h"
 #include "master/config.h"
 
+#define DNS_MAX 16 /* of one server */
 #define PROBE_TIMEOUT 2.0
 #define PROBE_FAILURES 3
 #define PROBE_LEAST 0.05
 
-static void check_server(const struct config_node *n)
+/* What it must show: canonical DNs. */
+static struct image_section read_dns(struct config *c, const struct config_node *n)
+{
+	struct config_node list = config_get(n, "distinguished_name", TYPE_STRING | TYPE_STRINGS);
+	struct image_str rows[DNS_MAX];
+	size_t count = config_list_count(&list), good = 0;
+
+	if (count > DNS_MAX) {
+		config_bad(&list, "found %zu names, expected at most %d", count, DNS_MAX);
+		count = DNS_MAX;
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct config_node e = config_list_at(&list, i);
+		struct dn dn;
+
+		if (config_dn(&e, &dn))
+			rows[good++] = image_put_text(c->b, span_of((const char *)dn.bytes, dn.len));
+	}
+	return image_put_array(c->b, rows, good, sizeof(*rows));
+}
+
+/* TLS: with which certificate and whose trust, and who must answer; RFC 3325's trust needs a hop that is known. */
+static void read_security(struct config *c, const struct config_node *n, struct image_server *row)
+{
+	struct config_node tls = config_get(n, "tls", TYPE_STRING), names = config_get(n, "distinguished_name", TYPE_STRING | TYPE_STRINGS);
+	bool wanted = row->protocol == PROTO_TLS;
+
+	row->tls = IMAGE_NONE;
+	if (!wanted && config_has(n, "tls"))
+		config_bad(&tls, "only a server with \"protocol\": \"TLS\" takes \"tls\"");
+	if (!wanted && config_has(n, "distinguished_name"))
+		config_bad(&names, "only a server with \"protocol\": \"TLS\" takes \"distinguished_name\"");
+	if (!wanted)
+		return;
+	if (!config_has(n, "tls"))
+		config_bad(&tls, "missing in a TLS server; expected the name of a profile under /tls, with our certificate and the CAs to trust");
+	if (config_list_count(&names) == 0)
+		config_bad(&names, "missing in a TLS server; expected the distinguished name that it must show");
+	if (tls.value) {
+		row->tls = config_profile_index(c, &tls);
+		config_check_outbound(c, &tls, row->tls);
+	}
+	row->dns = read_dns(c, n);
+}
+
+static void check_server(const struct config *c, const struct config_node *n, const struct image_server *row)
 {
 	struct config_node protocol = config_get(n, "protocol", TYPE_STRING), source = config_get(n, "source_address", TYPE_STRING);
 	uint8_t addr[16];
 
-	if (protocol.value && config_choice(n, "protocol", config_protocols, PROTO_TCP) != PROTO_TCP)
-		config_bad(&protocol, "\"%s\" towards containers is not supported by this version; expected \"TCP\"",
-		    json_string_value(protocol.value));
+	if (row->protocol == PROTO_UDP && !c->internal_udp)
+		config_bad(&protocol, "\"UDP\" needs an internal listener with \"protocol\": \"UDP\", from whose address requests are sent");
+	if (row->protocol == PROTO_UDP && source.value)
+		config_bad(&source, "a server with \"protocol\": \"UDP\" is spoken to from the internal UDP listener; leave it out");
 	if (source.value && !addr_parse(config_span(&source), addr))
 		config_bad(&source, "found \"%s\", expected an address", json_string_value(source.value));
 }
 
 static struct image_server read_server(struct config *c, const struct config_node *n)
 {
+	static const char *const transport[] = { [PROTO_TLS] = "tls", [PROTO_TCP] = "tcp", [PROTO_UDP] = "udp" };
 	struct config_node host = config_get(n, "host", TYPE_STRING);
 	struct image_server row = {
-		.port = (uint16_t)config_integer(n, "port", 1, 65535, 5060),
 		.protocol = (uint8_t)config_choice(n, "protocol", config_protocols, PROTO_TCP),
 		.weight = (uint32_t)config_integer(n, "weight", 0, 1000000, 1),
-		.tls = IMAGE_NONE,
 		.limits = IMAGE_NONE,
 		.source_address = image_put_text(c->b, config_text(n, "source_address", "")),
 	};
@@ -35,13 +81,15 @@ static struct image_server read_server(struct config *c, const struct config_nod
 	struct span name;
 	int len;
 
-	check_server(n);
+	row.port = (uint16_t)config_integer(n, "port", 1, 65535, row.protocol == PROTO_TLS ? 5061 : 5060);
+	check_server(c, n, &row);
+	read_security(c, n, &row);
 	if (!host.value)
 		return row;
 	name = config_host(&host, canonical);
 	if (name.len == 0 || !config_resolve(c, &host, HOST_CONTAINER, row.addr))
 		return row;
-	len = snprintf(id, sizeof(id), "%.*s:%u;tcp", SPAN_FMT(name), row.port);
+	len = snprintf(id, sizeof(id), "%.*s:%u;%s", SPAN_FMT(name), row.port, transport[row.protocol]);
 	row.host = image_put_text(c->b, name);
 	row.id = image_put_text(c->b, span_of(id, (size_t)len));
 	image_add_host(c->b, name, HOST_CONTAINER);

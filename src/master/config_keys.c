@@ -95,8 +95,8 @@ static const struct config_key server[] = {
 	{ "host", S, NEEDED },
 	{ "port", I, .least = 1, .most = PORT_MAX },
 	{ "protocol", S, .choices = config_protocols },
-	{ "tls", S, REFUSED },
-	{ "distinguished_name", SL, REFUSED },
+	{ "tls", S },
+	{ "distinguished_name", SL },
 	{ "weight", I, .least = 0, .most = 1000000 },
 	{ "source_address", S },
 };

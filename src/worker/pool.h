@@ -43,6 +43,7 @@ struct upstream {
 	uint16_t port;
 	enum upstream_state state;
 	struct conn *conn; /* but for STATE_DOWN */
+	uint32_t slot, generation; /* of its last connection */
 	uint64_t backoff, last_try, next_try;
 	uint64_t retire_at; /* 0: not retired */
 	bool tried;	    /* a connection has failed or been lost since the start */

@@ -6,12 +6,14 @@
 
 #include "common/addr.h"
 #include "common/clock.h"
+#include "worker/conn_table.h"
 #include "worker/dial.h"
 #include "worker/events.h"
 #include "worker/pool.h"
 
 #define BACKOFF_MIN (100 * NSEC_PER_MSEC)
 #define BACKOFF_MAX (3 * NSEC_PER_SEC)
+#define LET_GO_AGAIN (100 * NSEC_PER_MSEC)
 #define RETIRE_TIME (32 * NSEC_PER_SEC) /* 64*T1 of RFC 3261 17: no answer is due after that */
 
 /* ---- the table ---- */
@@ -137,6 +139,8 @@ void upstream_connect(struct worker *w, struct upstream *u)
 	}
 	counter_add(&w->counters->upstream_connects, 1);
 	u->state = STATE_CONNECTING;
+	u->slot = u->conn->slot;
+	u->generation = u->conn->generation;
 	u->conn->upstream = u;
 }
 
@@ -178,20 +182,28 @@ size_t upstreams_down(const struct worker *w)
 	return n;
 }
 
+/* Its connection ends; true once nothing of it is left that may ask whom we expected there. */
+static bool let_go(struct worker *w, struct upstream *u)
+{
+	struct conn *c = u->conn;
+
+	if (c) {
+		c->upstream = NULL;
+		u->conn = NULL;
+		u->state = STATE_DOWN;
+		if (c->state == CONN_OPEN)
+			conn_close(w, c, "no longer configured");
+		else
+			conn_kill(w, c, "no longer configured");
+	}
+	return conn_table_get(w->conns, u->slot, u->generation) == NULL;
+}
+
 static void forget(struct worker *w, struct upstream **link)
 {
 	struct upstream *u = *link;
 
 	*link = u->next;
-	if (u->conn) {
-		bool open = u->conn->state == CONN_OPEN;
-
-		u->conn->upstream = NULL;
-		if (open)
-			conn_close(w, u->conn, "no longer configured");
-		else /* a handshake would go on to ask whom we expect */
-			conn_kill(w, u->conn, "no longer configured");
-	}
 	park_retry(w, &u->park); /* no longer in the table: they go elsewhere */
 	free(u->id);
 	free(u);
@@ -207,7 +219,12 @@ uint64_t upstreams_tick(struct worker *w)
 		struct upstream *u = *link;
 
 		if (u->retire_at && (u->retire_at <= w->now || u->state == STATE_DOWN)) {
-			forget(w, link);
+			if (let_go(w, u)) {
+				forget(w, link);
+			} else {
+				next = MIN(next, w->now + LET_GO_AGAIN);
+				link = &u->next;
+			}
 			continue;
 		}
 		if (u->state == STATE_DOWN && u->next_try <= w->now && !w->stopping)

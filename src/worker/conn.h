@@ -36,6 +36,7 @@ struct link;
 struct link_member;
 struct links;
 struct names;
+struct told;
 struct post;
 struct post_office;
 
@@ -97,6 +98,9 @@ struct conn {
 	struct upstream *upstream; /* CONN_CONTAINER */
 	struct link *domain_link;   /* CONN_DOMAIN: what we opened it for */
 	struct link_member *members; /* the links that it serves: its own, or those that may use a peer's connection */
+	struct told *told;	   /* what other workers know of it */
+	uint64_t offered_generation; /* of the image under which it was offered for reuse, for the domain `offered` */
+	uint32_t offered;
 	struct dialing *dialing;   /* being opened by us, until it is closed */
 	struct tls *tls;	   /* NULL: no TLS */
 	struct peer_facts *facts;

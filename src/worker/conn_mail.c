@@ -1,7 +1,9 @@
 #include "worker/conn.h"
 #include "worker/conn_table.h"
 #include "worker/events.h"
+#include "worker/inbound.h"
 #include "worker/links.h"
+#include "worker/outbound.h"
 #include "worker/post.h"
 
 /*
@@ -32,9 +34,35 @@ static bool pass_request(struct worker *w, const struct post *p, struct span req
 	return true;
 }
 
+/* A whole message, as it was received: the other worker has parsed it, but what says so? */
+static bool parse(struct worker *w, struct span raw, struct sip_msg *msg)
+{
+	const struct settings *s = w->img->settings;
+	struct msg_rules rules = { .body_max = s->body_bytes, .identity = &w->img->strip, .stream = true };
+	struct framer framer = { 0 };
+	struct msg_fault why;
+	struct span head;
+
+	if (frame_next(&framer, s->header_bytes, raw, &head) != FRAME_HEAD)
+		return false;
+	if (msg_parse(framer.folded ? span_of(w->unfolded, frame_unfold(head, w->unfolded)) : head, &rules, w->headers,
+		MIN(s->header_fields, w->header_max), msg, &why) != FAULT_NONE)
+		return false;
+	msg->body = span_from(raw, head.len);
+	return msg->body.len == msg->content_length;
+}
+
+static bool pass_response(struct worker *w, const struct post *p, struct span raw)
+{
+	struct sip_msg msg;
+
+	if (!parse(w, raw, &msg) || msg.is_request)
+		return false;
+	return p->from_outside ? outbound_mail(w, p, &msg, raw) : inbound_mail(w, &msg, raw);
+}
+
 void conn_mail(struct worker *w, const struct post *p, struct span bytes)
 {
-	if (p->kind == POST_REQUEST && pass_request(w, p, bytes))
-		return;
-	counter_add(&w->counters->mail_lost, 1);
+	if (p->kind == POST_REQUEST ? !pass_request(w, p, bytes) : !pass_response(w, p, bytes))
+		counter_add(&w->counters->mail_lost, 1);
 }

@@ -347,9 +347,12 @@ static enum refusal take_response(struct worker *w, struct conn *c, const struct
 
 void inbound_response(struct worker *w, struct conn *c, const struct sip_msg *msg, struct span raw)
 {
-	enum refusal r = take_response(w, c, msg, raw);
+	enum refusal r;
 
+	if (upstream_probed(w, c, msg))
+		return;
 	counter_add(&w->counters->responses_in, 1);
+	r = take_response(w, c, msg, raw);
 	if (r != REFUSAL_NONE)
 		events_refused(w, c, msg, r);
 }

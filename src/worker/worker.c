@@ -84,6 +84,10 @@ static int polled_fd(const struct worker *w, uint32_t slot)
 /* The master, the resolver or another worker has something to say. */
 static void on_poll(struct worker *w, const struct ring_event *e)
 {
+	if (e->slot >= RING_POLL_DATAGRAM) {
+		listeners_on_poll(w, e);
+		return;
+	}
 	if (e->slot == RING_POLL_MAIL)
 		post_on_event(w);
 	else if (e->slot == RING_POLL_CONTROL)
@@ -197,7 +201,7 @@ static void sweep(struct worker *w)
 	for (; w->sweep < top && n < SWEEP_SLICE; w->sweep++, n++) {
 		struct conn *c = conn_table_at(w->conns, w->sweep);
 
-		if (!c || c->state != CONN_OPEN)
+		if (!c || c->state != CONN_OPEN || c->socket)
 			continue;
 		if (is_stuck(w, c)) {
 			conn_kill(w, c, "does not read");
@@ -221,7 +225,7 @@ static bool drained(const struct worker *w)
 	for (uint32_t i = 0; i < conn_table_top(w->conns); i++) {
 		const struct conn *c = conn_table_at(w->conns, i);
 
-		if (c && c->kind != CONN_CONTAINER)
+		if (c && c->kind != CONN_CONTAINER && !c->socket)
 			return false;
 	}
 	return true;

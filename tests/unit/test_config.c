@@ -110,7 +110,6 @@ static const struct {
 	{ "{ \"listeners\": [ { \"side\": \"external\", \"protocol\": \"TLS\", \"host\": \"127.0.0.1\", \"port\": 5061 } ] }", ": /listeners/0/tls: missing in a TLS listener" },
 	{ "{ \"listeners\": [ { \"side\": \"external\", \"protocol\": \"TCP\", \"host\": \"127.0.0.1\", \"port\": 5061, \"tls\": \"edge\" } ] }", ": /listeners/0/tls: only a listener with \"protocol\": \"TLS\"" },
 	{ "{ \"listeners\": [ { \"side\": \"external\", \"protocol\": \"TLS\", \"host\": \"127.0.0.1\", \"port\": 5061, \"tls\": \"egde\" } ] }", ": /listeners/0/tls: there is no \"egde\" under /tls" },
-	{ "{ \"listeners\": [ { \"side\": \"external\", \"protocol\": \"UDP\", \"host\": \"127.0.0.1\", \"port\": 5061 } ] }", ": /listeners/0/protocol: \"UDP\" is not supported by this version" },
 	{ "{ \"listeners\": [ { \"side\": \"external\", \"protocol\": \"TCP\", \"host\": \"0.0.0.0\", \"port\": 5061 } ] }", ": /listeners/0/advertise: missing in a listener on all addresses" },
 	{ "{ \"listeners\": [ { \"side\": \"external\", \"protocol\": \"TCP\", \"host\": \"::\", \"port\": 5061 } ] }", ": /listeners/0/advertise: missing in a listener on all addresses" },
 	{ "{ \"listeners\": [ { \"side\": \"external\", \"protocol\": \"TCP\", \"host\": \"a.invalid\", \"port\": 5061 } ] }", ": /listeners/0/host: found \"a.invalid\", which has no address" },

@@ -23,6 +23,8 @@
 #include "common/conn_rows.h"
 #include "common/counters.h"
 
+struct presence;
+
 #define WORKERS_MAX 256
 #define REGION_PAGE 4096 /* what one worker may write shares no such page with anything else */
 
@@ -79,6 +81,8 @@ struct heritage {
 	struct worker_state *states; /* [workers] */
 	char *mail;		     /* [workers], mail_each bytes each; a worker writes only its own */
 	size_t mail_each;
+	struct presence *presence;   /* [workers]; a worker writes only its own */
+	const int *mail_fds;	     /* [workers] eventfds that wake them; they outlive a worker's death; admin: NULL */
 	void *buckets;		     /* every worker writes it */
 	void *nonces;		     /* likewise */
 	struct master_state *master;

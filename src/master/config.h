@@ -12,6 +12,7 @@
 #define MASTER_CONFIG_H
 
 #include "common/base.h"
+#include "common/dn.h"
 #include "common/heritage.h"
 #include "master/config_node.h"
 #include "master/image_build.h"
@@ -29,6 +30,7 @@ struct config_profile {
 	bool any_trusted_ca;
 	bool has_certificate;
 	bool takes_peers; /* client_certificate is not off */
+	bool requires_peers; /* ... but require */
 };
 
 /* A CA file that domains name: read once. */
@@ -58,7 +60,7 @@ struct config {
 	struct image_section cas_rows; /* the list of CAs written last: neighbours mostly share it */
 	struct image_spki *cas_last;
 	uint32_t outbound_profile; /* of domains that name none; IMAGE_NONE: there is none to be had */
-	bool external_udp;	   /* there is an external UDP listener */
+	bool external_udp, internal_udp; /* there is a UDP listener on that side */
 	bool trust_is_ambiguous; /* a listener trusts several CAs: a domain with a DN must name its own */
 	struct image_identity identity; /* the global one: what the domains' inherit */
 	uint32_t identity_index;

@@ -4,81 +4,87 @@
 #include "common/addr.h"
 #include "master/config.h"
 
+#define DNS_MAX 16 /* of one server */
 #define PROBE_TIMEOUT 2.0
 #define PROBE_FAILURES 3
 #define PROBE_LEAST 0.05
 
-static void check_server(const struct config_node *n)
+/* What it must show: canonical DNs. */
+static struct image_section read_dns(struct config *c, const struct config_node *n)
+{
+	struct config_node list = config_get(n, "distinguished_name", TYPE_STRING | TYPE_STRINGS);
+	struct image_str rows[DNS_MAX];
+	size_t count = config_list_count(&list), good = 0;
+
+	if (count > DNS_MAX) {
+		config_bad(&list, "found %zu names, expected at most %d", count, DNS_MAX);
+		count = DNS_MAX;
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct config_node e = config_list_at(&list, i);
+		struct dn dn;
+
+		if (config_dn(&e, &dn))
+			rows[good++] = image_put_text(c->b, span_of((const char *)dn.bytes, dn.len));
+	}
+	return image_put_array(c->b, rows, good, sizeof(*rows));
+}
+
+/* A name counts only together with the CA that may issue it. */
+static void check_issuer(const struct config *c, const struct config_node *tls, uint32_t profile)
+{
+	const struct config_profile *p = profile == IMAGE_NONE ? NULL : &c->profile[profile];
+
+	if (p && p->trust_count > 1 && !p->any_trusted_ca)
+		config_bad(tls, "profile \"%s\" trusts more than one CA, so a name alone does not say who it is; expected a profile with the one that may issue it (or any_trusted_ca)",
+		    p->name);
+}
+
+/* TLS: with which certificate and whose trust, and who must answer; RFC 3325's trust needs a hop that is known. */
+static void read_security(struct config *c, const struct config_node *n, struct image_server *row)
+{
+	struct config_node tls = config_get(n, "tls", TYPE_STRING), names = config_get(n, "distinguished_name", TYPE_STRING | TYPE_STRINGS);
+	bool wanted = row->protocol == PROTO_TLS;
+
+	row->tls = IMAGE_NONE;
+	if (!wanted && config_has(n, "tls"))
+		config_bad(&tls, "only a server with \"protocol\": \"TLS\" takes \"tls\"");
+	if (!wanted && config_has(n, "distinguished_name"))
+		config_bad(&names, "only a server with \"protocol\": \"TLS\" takes \"distinguished_name\"");
+	if (!wanted)
+		return;
+	if (!config_has(n, "tls"))
+		config_bad(&tls, "missing in a TLS server; expected the name of a profile under /tls, with our certificate and the CAs to trust");
+	if (config_list_count(&names) == 0)
+		config_bad(&names, "missing in a TLS server; expected the distinguished name that it must show");
+	if (tls.value) {
+		row->tls = config_profile_index(c, &tls);
+		config_check_outbound(c, &tls, row->tls);
+		check_issuer(c, &tls, row->tls);
+	}
+	row->dns = read_dns(c, n);
+}
+
+static void check_server(const struct config *c, const struct config_node *n, const struct image_server *row)
 {
 	struct config_node protocol = config_get(n, "protocol", TYPE_STRING), source = config_get(n, "source_address", TYPE_STRING);
 	uint8_t addr[16];
 
-	if (config_choice(n, "protocol", config_protocols, PROTO_TCP) == PROTO_UDP)
-		config_bad(&protocol, "\"UDP\" towards containers is not supported by this version; expected \"TCP\" or \"TLS\"");
+	if (row->protocol == PROTO_UDP && !c->internal_udp)
+		config_bad(&protocol, "\"UDP\" needs an internal listener with \"protocol\": \"UDP\", from whose address requests are sent");
+	if (row->protocol == PROTO_UDP && source.value)
+		config_bad(&source, "a server with \"protocol\": \"UDP\" is spoken to from the internal UDP listener; leave it out");
 	if (source.value && !addr_parse(config_span(&source), addr))
 		config_bad(&source, "found \"%s\", expected an address", json_string_value(source.value));
 }
 
-/* DNs of a container, one of which it must show. */
-static struct image_section read_dns(struct config *c, const struct config_node *list)
-{
-	size_t count = config_list_count(list), good = 0;
-	struct image_str *rows = calloc(count ? count : 1, sizeof(*rows));
-	struct image_section s = { 0 };
-	struct dn dn;
-
-	if (!rows) {
-		image_builder_fail(c->b);
-		return s;
-	}
-	for (size_t i = 0; i < count; i++) {
-		struct config_node e = config_list_at(list, i);
-
-		if (config_dn(&e, &dn))
-			rows[good++] = image_put_text(c->b, span_of(dn.bytes, dn.len));
-	}
-	s = image_put_array(c->b, rows, good, sizeof(*rows));
-	free(rows);
-	return s;
-}
-
-/* The hop that carries the asserted identity: who stands there must have proved it. */
-static void read_tls(struct config *c, const struct config_node *n, struct image_server *row)
-{
-	struct config_node name = config_get(n, "tls", TYPE_STRING),
-			   dns = config_get(n, "distinguished_name", TYPE_STRING | TYPE_STRINGS);
-	const struct config_profile *p;
-
-	if (row->protocol != PROTO_TLS) {
-		if (name.value)
-			config_bad(&name, "only a server with \"protocol\": \"TLS\" takes \"tls\"");
-		if (dns.value)
-			config_bad(&dns, "only a server with \"protocol\": \"TLS\" takes \"distinguished_name\"");
-		return;
-	}
-	if (!config_has(n, "tls"))
-		config_bad(&name, "missing in a TLS server; expected the name of a profile under /tls with our certificate and its CA");
-	if (!config_has(n, "distinguished_name") || (dns.value && config_list_count(&dns) == 0))
-		config_bad(&dns, "missing in a TLS server; expected the distinguished name that its certificate must show");
-	row->dns = read_dns(c, &dns);
-	row->tls = name.value ? config_profile_index(c, &name) : IMAGE_NONE;
-	if (row->tls == IMAGE_NONE)
-		return;
-	config_check_outbound(c, &name, row->tls);
-	p = &c->profile[row->tls];
-	if (p->trust_count > 1 && !p->any_trusted_ca)
-		config_bad(&name, "profile \"%s\" trusts more than one CA, so a name alone does not say who it is; expected a profile with the one that may issue it (or any_trusted_ca)",
-		    p->name);
-}
-
 static struct image_server read_server(struct config *c, const struct config_node *n)
 {
-	static const char *const suffix[] = { [PROTO_TLS] = "tls", [PROTO_TCP] = "tcp", [PROTO_UDP] = "udp" };
+	static const char *const transport[] = { [PROTO_TLS] = "tls", [PROTO_TCP] = "tcp", [PROTO_UDP] = "udp" };
 	struct config_node host = config_get(n, "host", TYPE_STRING);
 	struct image_server row = {
 		.protocol = (uint8_t)config_choice(n, "protocol", config_protocols, PROTO_TCP),
 		.weight = (uint32_t)config_integer(n, "weight", 0, 1000000, 1),
-		.tls = IMAGE_NONE,
 		.limits = IMAGE_NONE,
 		.source_address = image_put_text(c->b, config_text(n, "source_address", "")),
 	};
@@ -87,35 +93,18 @@ static struct image_server read_server(struct config *c, const struct config_nod
 	int len;
 
 	row.port = (uint16_t)config_integer(n, "port", 1, 65535, row.protocol == PROTO_TLS ? 5061 : 5060);
-	check_server(n);
-	read_tls(c, n, &row);
+	check_server(c, n, &row);
+	read_security(c, n, &row);
 	if (!host.value)
 		return row;
 	name = config_host(&host, canonical);
 	if (name.len == 0 || !config_resolve(c, &host, HOST_CONTAINER, row.addr))
 		return row;
-	len = snprintf(id, sizeof(id), "%.*s:%u;%s", SPAN_FMT(name), row.port, suffix[row.protocol]);
+	len = snprintf(id, sizeof(id), "%.*s:%u;%s", SPAN_FMT(name), row.port, transport[row.protocol]);
 	row.host = image_put_text(c->b, name);
 	row.id = image_put_text(c->b, span_of(id, (size_t)len));
 	image_add_host(c->b, name, HOST_CONTAINER);
 	return row;
-}
-
-/* One container has one connection, so all clusters that it stands in must mean the same by it. */
-static void check_same(struct config *c, const struct config_node *n, struct image_str id, json_t *seen)
-{
-	static const char *const keys[] = { "tls", "distinguished_name", "source_address" };
-	struct span text = image_heap_text(c->b, id);
-	json_t *own = json_object(), *first = json_object_getn(seen, text.p, text.len);
-
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-		if (config_has(n, keys[i]))
-			(void)json_object_set(own, keys[i], json_object_get(n->value, keys[i])); /* no memory: said below */
-	if (first && !json_equal(first, own))
-		config_bad(n, "the same host and port as a server of another cluster, but with another \"tls\", \"distinguished_name\" or \"source_address\"");
-	if (!own || (!first && json_object_setn(seen, text.p, text.len, own) != 0))
-		image_builder_fail(c->b);
-	json_decref(own);
 }
 
 /* A container that stands twice would get twice the calls, and one name in tokens. */
@@ -126,6 +115,23 @@ static void check_twin(struct config *c, const struct config_node *n, const stru
 			config_bad(n, "the same host and port as server %zu of this cluster; expected each once, \"weight\" gives it more", j);
 			return;
 		}
+}
+
+/* One container has one connection, so all clusters that it stands in must mean the same by it. */
+static void check_same(struct config *c, const struct config_node *n, struct image_str id, json_t *seen)
+{
+	static const char *const keys[] = { "tls", "distinguished_name", "source_address" };
+	struct span text = image_heap_text(c->b, id);
+	json_t *own = json_object(), *first = json_object_getn(seen, text.p, text.len);
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (config_has(n, keys[i]) && json_object_set(own, keys[i], json_object_get(n->value, keys[i])) != 0)
+			image_builder_fail(c->b);
+	if (first && !json_equal(first, own))
+		config_bad(n, "the same host and port as a server of another cluster, but with another \"tls\", \"distinguished_name\" or \"source_address\"");
+	if (!first && json_object_setn(seen, text.p, text.len, own) != 0)
+		image_builder_fail(c->b);
+	json_decref(own);
 }
 
 /* OPTIONS to the servers; seconds in the configuration, milliseconds in the image. */

@@ -98,8 +98,6 @@ static void check_support(const struct config_node *n, const struct image_listen
 
 	if (row->protocol == PROTO_UDP)
 		config_bad(&protocol, "\"UDP\" is not supported by this version; expected \"TLS\" or \"TCP\"");
-	if (row->side == SIDE_INTERNAL && row->protocol == PROTO_TLS)
-		config_bad(&protocol, "\"TLS\" towards containers is not supported by this version; expected \"TCP\"");
 	if (!row->enforce)
 		config_bad(&enforce, "false is not supported by this version; leave it out");
 }
@@ -156,7 +154,10 @@ static void read_profile(struct config *c, const struct config_node *n, struct i
 		    p->name);
 	if (row->side == SIDE_EXTERNAL && c->outbound_profile == IMAGE_NONE)
 		c->outbound_profile = row->tls;
-	if (p->trust_count > 1 && !p->any_trusted_ca && p->takes_peers)
+	if (row->side == SIDE_INTERNAL && !p->requires_peers)
+		config_bad(&name, "profile \"%s\" does not require a certificate, and a container must show one; set client_certificate to \"require\"",
+		    p->name);
+	if (row->side == SIDE_EXTERNAL && p->trust_count > 1 && !p->any_trusted_ca && p->takes_peers)
 		c->trust_is_ambiguous = true;
 }
 

@@ -220,6 +220,7 @@ static void read_profile(struct config *c, const struct config_node *n, const ch
 		.name = name,
 		.any_trusted_ca = row.any_trusted_ca,
 		.takes_peers = row.client_certificate != CLIENT_CERT_OFF,
+		.requires_peers = row.client_certificate == CLIENT_CERT_REQUIRE,
 	};
 
 	check_lists(c, n);

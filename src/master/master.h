@@ -103,6 +103,7 @@ struct master {
 	int signal_fd;
 	int log_fd;
 	int log_pipe[2];
+	int mail_fds[WORKERS_MAX]; /* eventfds; one for each worker */
 	int control_socket_fd; /* -1: none */
 	int (*questions)[2];   /* of each worker: its channel to the resolver, the worker's end first; kept for replacements */
 	struct reload reload;

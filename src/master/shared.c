@@ -6,6 +6,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/mailbox.h"
+#include "common/presence.h"
+
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010 /* Linux 5.1 */
 #endif
@@ -49,7 +52,9 @@ int shared_init(struct shared *s, uint32_t workers, size_t rows)
 	if (rc == 0)
 		rc = region_make(&s->region[SHARED_STATES], "sipward-states", sizeof(struct worker_state), workers);
 	if (rc == 0)
-		rc = region_make(&s->region[SHARED_MAIL], "sipward-mail", MAIL_BYTES(workers), workers);
+		rc = region_make(&s->region[SHARED_MAIL], "sipward-mail", mailbox_bytes(workers), workers);
+	if (rc == 0)
+		rc = region_make(&s->region[SHARED_PRESENCE], "sipward-presence", sizeof(struct presence), workers);
 	if (rc == 0)
 		rc = region_make(&s->region[SHARED_BUCKETS], "sipward-buckets", BUCKETS_BYTES, 1);
 	if (rc == 0)
@@ -100,7 +105,7 @@ void shared_drop(struct shared *s)
 }
 
 /* Only where there is data: touching the holes would fill them with memory. */
-static void clean_rows(const struct shared_region *r, uint32_t worker)
+static void clean_part(const struct shared_region *r, uint32_t worker)
 {
 	off_t at = (off_t)(worker * r->each), end = (off_t)((worker + 1) * r->each);
 
@@ -125,5 +130,6 @@ void shared_clean(const struct shared *s, uint32_t worker)
 	for (size_t i = 0; i < counter_row_count; i++)
 		if (counter_rows[i].gauge)
 			counter_set((_Atomic uint64_t *)(void *)((char *)own + counter_rows[i].offset), 0);
-	clean_rows(&s->region[SHARED_ROWS], worker);
+	clean_part(&s->region[SHARED_ROWS], worker);
+	clean_part(&s->region[SHARED_PRESENCE], worker);
 }

@@ -1,9 +1,9 @@
 /*
- * shared - the regions of shared memory that counters, connection rows and
- * states live in: made before the first fork, kept while the master lives.
+ * shared - the regions of shared memory that counters, connection rows,
+ * states, mail and presence live in: made before the first fork, kept while the master lives.
  *
  * Process: master; shared_narrow and shared_clean in its children.
- * May include: common/base.h, heritage, counters, conn_rows.  Owns the mappings and their memfds.
+ * May include: common/base.h, heritage, counters, conn_rows, mailbox, presence.  Owns the mappings and their memfds.
  *
  * F_SEAL_FUTURE_WRITE: after the master's own mapping is made, no other
  * writable one can be.  A child maps everything but its own part again,
@@ -20,6 +20,7 @@ enum shared_region_id {
 	SHARED_ROWS,
 	SHARED_STATES,
 	SHARED_MAIL,	/* common/mailbox: what a worker has to say to the others, and how far it has read theirs */
+	SHARED_PRESENCE, /* common/presence: the domains that a worker is connected with */
 	SHARED_MASTER,	/* written by the master alone */
 	SHARED_BUCKETS, /* common/buckets: written by every worker */
 	SHARED_NONCES,	/* common/nonces: written by every worker */
@@ -27,7 +28,6 @@ enum shared_region_id {
 };
 
 /* Bytes of the regions; each is a multiple of REGION_PAGE. */
-#define MAIL_BYTES(workers) ((size_t)(workers) * REGION_PAGE)
 #define BUCKETS_BYTES ((size_t)4 << 20)
 #define NONCES_BYTES ((size_t)4 << 20)
 
@@ -52,7 +52,7 @@ MUST_USE int shared_narrow(const struct shared *s, uint32_t worker);
 /* Child that has no use for them: give all regions up. */
 void shared_drop(struct shared *s);
 
-/* Worker: zero the own rows and gauges, which the one before has left. */
+/* Worker: zero the own rows, gauges and presence, which the one before has left. */
 void shared_clean(const struct shared *s, uint32_t worker);
 
 static inline struct counters *shared_counters(const struct shared *s)

@@ -25,7 +25,7 @@ static int by_number(const void *a, const void *b)
 /* Close everything but what the heritage names. */
 static int close_others(const struct heritage *h)
 {
-	size_t n = 0, max = h->socket_count + h->workers + 9;
+	size_t n = 0, max = h->socket_count + 2 * (size_t)h->workers + 9;
 	int *keep = malloc(max * sizeof(*keep));
 	unsigned from = STDERR_FILENO + 1;
 
@@ -42,6 +42,8 @@ static int close_others(const struct heritage *h)
 		keep[n++] = h->question_fds[i];
 	for (size_t i = 0; i < h->socket_count; i++)
 		keep[n++] = h->sockets[i].fd;
+	for (uint32_t i = 0; h->mail_fds && i < h->workers; i++)
+		keep[n++] = h->mail_fds[i];
 	qsort(keep, n, sizeof(*keep), by_number);
 	for (size_t i = 0; i < n; i++) {
 		if (keep[i] < (int)from)
@@ -129,6 +131,7 @@ static void fill_regions(const struct master *m, struct heritage *h)
 	h->states = shared_states(&m->shared);
 	h->mail = m->shared.region[SHARED_MAIL].p;
 	h->mail_each = m->shared.region[SHARED_MAIL].each;
+	h->presence = (struct presence *)(void *)m->shared.region[SHARED_PRESENCE].p;
 	h->buckets = m->shared.region[SHARED_BUCKETS].p;
 	h->nonces = m->shared.region[SHARED_NONCES].p;
 	h->master = shared_master(&m->shared);
@@ -160,6 +163,7 @@ static int fill_heritage(const struct master *m, const struct child *c, int cont
 		.keys_fd = worker ? m->current.keys_fd : -1,
 		.control_socket_fd = admin ? m->control_socket_fd : -1,
 		.resolver_fd = worker ? m->questions[c->index][0] : -1,
+		.mail_fds = worker ? m->mail_fds : NULL,
 		.uid = m->run_as.uid,
 		.gid = m->run_as.gid,
 		.drop = m->run_as.drop,

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -67,7 +68,7 @@ static int fits_here(struct master *m, size_t rows)
 
 static size_t rows_for(size_t open_files, uint32_t workers, size_t listeners)
 {
-	size_t reserve = FILES_RESERVE + 2 * workers * listeners;
+	size_t reserve = FILES_RESERVE + 2 * workers * listeners + workers; /* each one's mail wakes it by an eventfd */
 	size_t rows = open_files > reserve ? open_files - reserve : 0;
 
 	return MIN(MAX(rows, ROWS_MIN), ROWS_MAX);
@@ -195,12 +196,25 @@ int startup_log(struct master *m)
 	return 0;
 }
 
+/* One for each worker, for all workers: whoever has written into its mailbox wakes it. */
+static int make_mail_fds(struct master *m)
+{
+	for (uint32_t i = 0; i < m->workers; i++) {
+		m->mail_fds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (m->mail_fds[i] < 0)
+			return -errno;
+	}
+	return 0;
+}
+
 int startup_regions(struct master *m, size_t open_files)
 {
 	size_t listeners = m->current.img->h->listeners.count;
 	int rc = shared_init(&m->shared, m->workers, rows_for(open_files, m->workers, listeners));
 	struct master_state *state;
 
+	if (rc == 0)
+		rc = make_mail_fds(m);
 	if (rc != 0) {
 		say("no shared memory: %s", strerror(-rc));
 		return EXIT_FAILURE;

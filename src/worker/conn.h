@@ -36,6 +36,8 @@ struct link;
 struct link_member;
 struct links;
 struct names;
+struct post;
+struct post_office;
 
 enum conn_kind {
 	CONN_EXTERNAL,	/* accepted from outside */
@@ -134,6 +136,7 @@ struct worker {
 	struct listeners *listeners;
 	struct control *control;
 	struct names *names; /* host names of domains */
+	struct post_office *post;
 	struct counters *counters;
 	struct conn_list lists[LIST_COUNT];
 	uint64_t now;	  /* CLOCK_MONOTONIC, ns, taken once per turn */
@@ -217,6 +220,11 @@ void conn_opened(struct worker *w, struct conn *c);
 
 /* Judge again by the image and time of now; false: the connection is being closed. */
 bool conn_judge_again(struct worker *w, struct conn *c);
+
+/* conn_mail.c */
+
+/* Another worker has sent this (worker/post.h). */
+void conn_mail(struct worker *w, const struct post *p, struct span bytes);
 
 /* conn_list.c */
 void conn_list_add(struct worker *w, enum conn_list_id id, struct conn *c);

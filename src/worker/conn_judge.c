@@ -120,6 +120,8 @@ void conn_opened(struct worker *w, struct conn *c)
 		first_judgement(w, c);
 	if (!is_inside(c))
 		timer_set(w->wheel, &c->timer, w->now + w->img->settings->idle_timeout * NSEC_PER_MSEC);
+	else
+		timer_clear(w->wheel, &c->timer); /* of the handshake */
 	events_accepted(w, c);
 	if (!conn_judge_again(w, c)) /* a listener may have begun to require what this peer lacks */
 		return;

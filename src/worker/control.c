@@ -271,6 +271,6 @@ int control_new(struct worker *w)
 	w->control = calloc(1, sizeof(*w->control));
 	if (!w->control)
 		return -ENOMEM;
-	ring_poll(w->ring, 0, 0, w->h->control_fd);
+	ring_poll(w->ring, RING_POLL_CONTROL, 0, w->h->control_fd);
 	return 0;
 }

@@ -111,8 +111,8 @@ void events_accepted(struct worker *w, struct conn *c)
 		if (c->judgement.domain_count == 0)
 			log_cstr(&l, "reason", peer_verdict_name(c->judgement.verdict));
 		add_domains(&l, w, c);
-		add_facts(&l, c->facts);
 	}
+	add_facts(&l, c->facts);
 	if (c->tls) {
 		log_cstr(&l, "tls", tls_version(c->tls));
 		log_cstr(&l, "cipher", tls_cipher(c->tls));

@@ -40,6 +40,9 @@ struct ring_event {
 	int buffer;	     /* RING_RECV with data: id of the buffer, to be given back; else -1 */
 };
 
+/* Slots of RING_POLL: what the worker waits for besides its connections. */
+enum ring_poll_slot { RING_POLL_CONTROL, RING_POLL_NAMES, RING_POLL_MAIL };
+
 struct ring_config {
 	unsigned entries;	/* SQ; a power of two */
 	unsigned buffers;	/* receive buffers, a power of two up to 32768 */

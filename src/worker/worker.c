@@ -17,6 +17,7 @@
 #include "worker/keepalive.h"
 #include "worker/links.h"
 #include "worker/names.h"
+#include "worker/post.h"
 #include "worker/upstream.h"
 
 #define RING_ENTRIES 4096
@@ -26,8 +27,6 @@
 #define UNFOLDED_MAX (1048576 + 2) /* upper bound of limits.header_bytes, and an empty line */
 #define HANDSHAKE_STEPS 4	  /* in one turn: a storm of new peers must not delay established calls */
 #define SWEEP_SLICE 256		  /* connections looked at in one turn when all are judged again */
-#define POLL_CONTROL 0		  /* slots of RING_POLL */
-#define POLL_NAMES 1
 #define LOG_LINES 1000		  /* about single messages and refusals, in one second */
 
 static int start(struct worker *w, char why[static 256])
@@ -61,23 +60,38 @@ static int start(struct worker *w, char why[static 256])
 		snprintf(why, 256, "%s", ring_why);
 		return -1;
 	}
-	ring_poll(w->ring, POLL_NAMES, 0, w->h->resolver_fd);
-	if (control_new(w) != 0 || listeners_new(w) != 0 || upstreams_new(w) != 0 || links_new(w) != 0) {
+	ring_poll(w->ring, RING_POLL_NAMES, 0, w->h->resolver_fd);
+	if (control_new(w) != 0 || post_new(w) != 0 || listeners_new(w) != 0 || upstreams_new(w) != 0 || links_new(w) != 0) {
 		snprintf(why, 256, "out of memory");
 		return -1;
 	}
 	return 0;
 }
 
-/* The master and the resolver have something to say. */
+/* Whom a poll waits for. */
+static int polled_fd(const struct worker *w, uint32_t slot)
+{
+	switch (slot) {
+	case RING_POLL_NAMES:
+		return w->h->resolver_fd;
+	case RING_POLL_MAIL:
+		return w->h->mail_fds[w->h->worker];
+	default:
+		return w->h->control_fd;
+	}
+}
+
+/* The master, the resolver or another worker has something to say. */
 static void on_poll(struct worker *w, const struct ring_event *e)
 {
-	if (e->slot == POLL_CONTROL)
+	if (e->slot == RING_POLL_MAIL)
+		post_on_event(w);
+	else if (e->slot == RING_POLL_CONTROL)
 		control_on_event(w);
 	else if (names_on_event(w->names, w->now))
 		links_names_changed(w);
 	if (!e->more && !w->stopping)
-		ring_poll(w->ring, e->slot, 0, e->slot == POLL_CONTROL ? w->h->control_fd : w->h->resolver_fd);
+		ring_poll(w->ring, e->slot, 0, polled_fd(w, e->slot));
 }
 
 static uint64_t tick_names(struct worker *w)
@@ -239,7 +253,7 @@ static struct ring_wait plan_wait(struct worker *w, uint64_t due)
 	struct ring_wait wait = { .timeout_ns = UINT64_MAX, .batch = 1 };
 	bool busy = w->requests > 2 * w->receives || w->completions >= 32;
 
-	if (w->lists[LIST_AGAIN].first || w->lists[LIST_PARKED].first || (w->sweep != UINT32_MAX && w->sweep > 0)) {
+	if (post_pending(w) || w->lists[LIST_AGAIN].first || w->lists[LIST_PARKED].first || (w->sweep != UINT32_MAX && w->sweep > 0)) {
 		wait.timeout_ns = 0;
 		return wait;
 	}
@@ -269,6 +283,7 @@ static uint64_t turn(struct worker *w)
 	uint64_t due;
 
 	begin_turn(w);
+	post_step(w);
 	run_list(w, LIST_AGAIN, conn_again);
 	while (ring_next(w->ring, &e))
 		dispatch(w, &e);
@@ -281,6 +296,7 @@ static uint64_t turn(struct worker *w)
 	due = MIN(due, listeners_tick(w));
 	run_list(w, LIST_PARKED, conn_unpark);
 	flush_all(w);
+	post_flush(w);
 	return due;
 }
 

@@ -382,12 +382,13 @@ UNUSED static void talk_feed(struct talk *t, size_t step)
 }
 
 /* Begin and go through a whole handshake; the client also reads what comes behind it (sessions, alerts). */
-UNUSED static void talk_begin(struct talk *t, struct tls_context *ctx, const struct client_want *want, size_t step)
+UNUSED static void talk_begin_on(struct talk *t, struct tls_context *ctx, enum image_side side,
+    const struct client_want *want, size_t step)
 {
 	char c;
 
 	*t = (struct talk){ .client = client_new(want), .status = TLS_WANT };
-	t->tls = tls_accept_new(ctx, SIDE_EXTERNAL, &t->out);
+	t->tls = tls_accept_new(ctx, side, &t->out);
 	MUST(t->tls);
 	for (int round = 0; round < 10; round++) {
 		ERR_clear_error();
@@ -400,6 +401,11 @@ UNUSED static void talk_begin(struct talk *t, struct tls_context *ctx, const str
 		talk_feed(t, step);
 		talk_deliver(t);
 	}
+}
+
+UNUSED static void talk_begin(struct talk *t, struct tls_context *ctx, const struct client_want *want, size_t step)
+{
+	talk_begin_on(t, ctx, SIDE_EXTERNAL, want, step);
 }
 
 UNUSED static void talk_end(struct talk *t)

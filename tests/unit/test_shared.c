@@ -42,6 +42,12 @@ Test(shared, narrow_leaves_a_worker_its_own)
 	for (uint32_t w = 0; w < WORKERS; w++) {
 		cr_assert_eq(writable(&shared_counters(&s)[w]), w == 1, "counters %u", w);
 		cr_assert_eq(writable(&shared_states(&s)[w]), w == 1, "state %u", w);
+		for (size_t r = SHARED_MAIL; r <= SHARED_PRESENCE; r++) {
+			struct shared_region *part = &s.region[r];
+
+			cr_assert_eq(writable(part->p + w * part->each), w == 1, "region %zu, first byte of %u", r, w);
+			cr_assert_eq(writable(part->p + (w + 1) * part->each - 1), w == 1, "region %zu, last byte of %u", r, w);
+		}
 		cr_assert_eq(writable(&shared_rows(&s)[w * s.rows_per_worker]), w == 1, "first row %u", w);
 		cr_assert_eq(writable(&shared_rows(&s)[(w + 1) * s.rows_per_worker - 1]), w == 1, "last row %u", w);
 	}

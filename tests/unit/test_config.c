@@ -157,6 +157,8 @@ static const struct {
 	{ "{ \"affinity_failure_status\": 700 }", ": /affinity_failure_status: found 700, expected 0 to 699" },
 	{ SERVER("\"host\": \"127.0.0.1\", \"protocol\": \"UDP\""), ": /clusters/main/servers/0/protocol: \"UDP\" needs an internal listener" },
 	{ SERVER("\"host\": \"127.0.0.1\", \"tls\": \"edge\""), ": /clusters/main/servers/0/tls: only a server with \"protocol\": \"TLS\"" },
+	{ "{ \"tls\": { \"edge\": { \"certificate\": \"edge.pem\", \"private_key\": \"edge.key\", \"trust\": \"ca.pem\" }, \"in\": { \"certificate\": \"edge.pem\", \"private_key\": \"edge.key\", \"trust\": \"two.pem\" } }, \"clusters\": { \"main\": { \"servers\": [ { \"host\": \"127.0.0.1\", \"protocol\": \"TLS\", \"tls\": \"in\", \"distinguished_name\": \"CN=a\" } ] } } }", ": /clusters/main/servers/0/tls: profile \"in\" trusts more than one CA" },
+	{ "{ \"default_cluster\": \"a\", \"clusters\": { \"a\": { \"servers\": [ { \"host\": \"127.0.0.1\" } ] }, \"b\": { \"servers\": [ { \"host\": \"127.0.0.1\", \"source_address\": \"127.0.0.1\" } ] } } }", ": /clusters/b/servers/0: the same host and port as a server of another cluster, but with another \"tls\"" },
 	{ SERVER("\"host\": \"127.0.0.1\" }, { \"host\": \"127.0.0.1\", \"port\": 5060"), ": /clusters/main/servers/1: the same host and port as server 0" },
 	/* rules */
 	{ "{ \"routing_rules\": [ { \"cluster\": \"x\" } ] }", ": /routing_rules/0/cluster: there is no \"x\" under /clusters" },
@@ -276,6 +278,7 @@ static const struct {
 	{ SERVER("\"host\": \"127.0.0.1\", \"protocol\": \"TLS\", \"tls\": \"edge\", \"distinguished_name\": [\"CN=a\", \"/C=DE/CN=b\"]"), NULL },
 	{ "{ \"clusters\": { \"main\": { \"servers\": [ { \"host\": \"127.0.0.1\" } ], \"probe_interval\": 1.5, \"probe_timeout\": 0.5, \"probe_failures\": 1 } } }", NULL },
 	{ "{ \"clusters\": { \"main\": { \"servers\": [ { \"host\": \"127.0.0.1\" } ], \"probe_failures\": 1 } } }", ": /clusters/main: warning: \"probe_timeout\" and \"probe_failures\" have no effect" },
+	{ "{ \"default_cluster\": \"a\", \"clusters\": { \"a\": { \"servers\": [ { \"host\": \"127.0.0.1\" } ] }, \"b\": { \"servers\": [ { \"host\": \"127.0.0.1\", \"weight\": 5 } ] } } }", NULL },
 	{ "{ \"affinity_failure_status\": 0 }", NULL },
 	{ PROFILE("\"any_trusted_ca\": true, \"ciphers\": \"ECDHE-ECDSA-AES128-GCM-SHA256\", \"groups\": \"P-256\""), NULL },
 	{ DOMAIN("\"match\": \"any\", \"enforce\": true, \"trusted_addresses\": [\"192.0.2.0/24\", \"192.0.2.7/24\", \"2001:db8::1\"]"), NULL },

@@ -115,6 +115,7 @@ struct conn {
 	struct timer timer;
 	uint64_t last_active;	/* ns */
 	uint64_t pinged;	/* ns: our last keep-alive */
+	uint32_t pings;		/* OPTIONS among them */
 	uint64_t send_begun;	/* ns: of the send that is under way */
 	uint64_t turn;		/* the turn that `turn_bytes` belongs to */
 	size_t turn_bytes;

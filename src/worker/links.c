@@ -197,8 +197,10 @@ void links_judge(struct worker *w, struct conn *c)
 		c->judgement.verdict = PEER_DN_UNKNOWN;
 	else if (!(w->img->domain[l->domain].flags & DOMAIN_ENABLED))
 		c->judgement.verdict = PEER_DOMAIN_DISABLED;
+	else if (c->tls && w->img->domain[l->domain].tls == IMAGE_NONE)
+		c->judgement.verdict = PEER_CHAIN_INVALID; /* a reload has left nothing to prove it by */
 	else if (c->tls)
-		judge_server(w->img, tls_context_profile(tls_get_context(c->tls)), c->facts, l->domain, link_name(w, l), w->wall,
+		judge_server(w->img, w->img->domain[l->domain].tls, c->facts, l->domain, link_name(w, l), w->wall,
 		    &c->judgement);
 	else
 		judge_address(w->img, c->addr, false, &c->judgement);

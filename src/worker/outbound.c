@@ -8,6 +8,7 @@
 #include "worker/conn_table.h"
 #include "worker/events.h"
 #include "worker/hop.h"
+#include "worker/keepalive.h"
 #include "worker/links.h"
 #include "worker/post.h"
 #include "worker/upstream.h"
@@ -326,9 +327,12 @@ static enum refusal take_response(struct worker *w, const struct answerer *a, co
 
 void outbound_response(struct worker *w, struct conn *c, const struct sip_msg *msg, struct span raw)
 {
-	enum refusal r = take_response(w, &(struct answerer){ .conn = c }, msg, raw);
+	enum refusal r;
 
+	if (keepalive_answered(w, c, msg))
+		return;
 	counter_add(&w->counters->outside_responses, 1);
+	r = take_response(w, &(struct answerer){ .conn = c }, msg, raw);
 	if (r != REFUSAL_NONE)
 		events_refused(w, c, msg, r);
 }

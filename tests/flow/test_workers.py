@@ -111,12 +111,14 @@ class Crossing:
             self.assertEqual((answer.status, answer.get("call-id")), (200, f"own{i}"))
         self.assertGreater(self.counters()["mail_received"], 0)
 
-    def test_a_request_whose_connection_ends_is_answered(self):
+    def test_a_connection_that_has_ended_is_told_no_more(self):
         self.start(reuse="alias")
         for round_ in range(4):
             peer = self.aliased()
             insides = [self.inside() for _ in range(8)]
+            port = peer.sock.getsockname()[1]
             peer.close()
+            wait_for("its end", lambda: all(r["port"] != port for r in self.running.ctl("connections")["connections"]))
             for i, c in enumerate(insides):
                 c.send(request(call_id=f"gone{round_}-{i}", branch=f"z9hG4bKg{round_}-{i}", **FROM_INSIDE))
             for c in insides:

@@ -18,6 +18,7 @@
 #include "worker/links.h"
 #include "worker/names.h"
 #include "worker/post.h"
+#include "worker/told.h"
 #include "worker/upstream.h"
 
 #define RING_ENTRIES 4096
@@ -210,6 +211,7 @@ static void sweep(struct worker *w)
 		keepalive_check(w, c);
 		if (c->state != CONN_OPEN)
 			continue;
+		told_again(w, c);
 		if (conn_judge_again(w, c) && w->draining && idle_enough(c))
 			conn_close(w, c, "draining");
 	}
@@ -287,10 +289,10 @@ static uint64_t turn(struct worker *w)
 	uint64_t due;
 
 	begin_turn(w);
-	post_step(w);
 	run_list(w, LIST_AGAIN, conn_again);
 	while (ring_next(w->ring, &e))
 		dispatch(w, &e);
+	post_step(w);
 	run_timers(w);
 	sweep(w);
 	due = control_step(w) ? w->now : UINT64_MAX;

@@ -2,12 +2,13 @@
 
 # What the ends say, in order: "a" calls "b". A number answers the last request of the other side, or the last one of the
 # method that follows. ".x" is a leg: one of the phones that ring at the callee, told apart by its To tag.
+# An answer and the same side's next request may take different connections, so that either can arrive first: never in a row.
 CALLS = {
-    "caller ends": "a INVITE; b 180; b 200; a ACK; a INVITE; b 200; a ACK; b UPDATE; a 200; a UPDATE; b 200; b INVITE; a 200; b ACK; a BYE; b 200",
+    "caller ends": "a INVITE; b 180; b 200; a ACK; a INVITE; b 200; a ACK; b UPDATE; a 200; b INVITE; a 200; b ACK; a UPDATE; b 200; a BYE; b 200",
     "callee ends": "a INVITE; b 183; a UPDATE; b 200; b 200 INVITE; a ACK; b INVITE; a 200; b ACK; b BYE; a 200",
     "cancelled": "a INVITE; b 180; a CANCEL; b 200; b 487 INVITE; a ACK",
-    "answered while cancelled": "a INVITE; b 180; a CANCEL; b 200; b 200 INVITE; a ACK; b INFO; a 200; a BYE; b 200",
-    "forked": "a INVITE; b 183 .x; b 180 .y; b 180 .z; b 200 .y; a ACK .y; b 200 INVITE .z; a ACK .z; a BYE .z; b 200; b BYE .y; a 200",
+    "answered while cancelled": "a INVITE; b 180; a CANCEL; b 200; b 200 INVITE; a ACK; b INFO; a 200; b BYE; a 200",
+    "forked": "a INVITE; b 183 .x; b 180 .y; b 180 .z; b 200 .y; a ACK .y; b 200 INVITE .z; a ACK .z; a BYE .z; b 200; a BYE .y; b 200",
     "redirected": "a INVITE; b 302; a ACK",
     "refused": "a INVITE; b 180; b 486; a ACK",
 }

@@ -94,20 +94,26 @@ static bool find_in(const struct presence *p, uint64_t id, uint64_t *where)
 	return false;
 }
 
-bool presence_find(const struct presence *all, uint32_t workers, uint32_t self, uint64_t id, uint32_t *worker,
-    uint32_t *slot, uint32_t *generation)
+bool presence_here(const struct presence *one, uint64_t id, uint32_t *slot, uint32_t *generation)
 {
 	uint64_t where;
 
+	if (!is_id(id) || !find_in(one, id, &where))
+		return false;
+	*slot = (uint32_t)(where >> 32);
+	*generation = (uint32_t)where;
+	return true;
+}
+
+bool presence_find(const struct presence *all, uint32_t workers, uint32_t self, uint64_t id, uint32_t *worker,
+    uint32_t *slot, uint32_t *generation)
+{
 	if (!is_id(id))
 		return false;
-	for (uint32_t i = (*worker + 1) % workers; i != self; i = (i + 1) % workers) {
-		if (!find_in(&all[i], id, &where))
-			continue;
-		*worker = i;
-		*slot = (uint32_t)(where >> 32);
-		*generation = (uint32_t)where;
-		return true;
-	}
+	for (uint32_t i = (*worker + 1) % workers; i != self; i = (i + 1) % workers)
+		if (presence_here(&all[i], id, slot, generation)) {
+			*worker = i;
+			return true;
+		}
 	return false;
 }

@@ -42,6 +42,9 @@ bool presence_put(struct presence *own, uint64_t id, uint32_t slot, uint32_t gen
 /* It is gone; nothing happens when it was not told. */
 void presence_remove(struct presence *own, uint64_t id, uint32_t slot, uint32_t generation);
 
+/* A connection of that domain that this worker has told of. */
+MUST_USE bool presence_here(const struct presence *one, uint64_t id, uint32_t *slot, uint32_t *generation);
+
 /*
  * A connection of that domain that another worker has told of.  `*worker` is
  * where the search begins (the first one looked at stands behind it) and what

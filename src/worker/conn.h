@@ -36,6 +36,7 @@ struct link;
 struct link_member;
 struct links;
 struct names;
+struct told;
 struct post;
 struct post_office;
 
@@ -97,6 +98,9 @@ struct conn {
 	struct upstream *upstream; /* CONN_CONTAINER */
 	struct link *domain_link;   /* CONN_DOMAIN: what we opened it for */
 	struct link_member *members; /* the links that it serves: its own, or those that may use a peer's connection */
+	struct told *told;	   /* what other workers know of it */
+	uint64_t offered_generation; /* of the image under which it was offered for reuse, for the domain `offered` */
+	uint32_t offered;
 	struct dialing *dialing;   /* being opened by us, until it is closed */
 	struct tls *tls;	   /* NULL: no TLS */
 	struct peer_facts *facts;
@@ -111,6 +115,7 @@ struct conn {
 	struct timer timer;
 	uint64_t last_active;	/* ns */
 	uint64_t pinged;	/* ns: our last keep-alive */
+	uint32_t pings;		/* OPTIONS among them */
 	uint64_t send_begun;	/* ns: of the send that is under way */
 	uint64_t turn;		/* the turn that `turn_bytes` belongs to */
 	size_t turn_bytes;

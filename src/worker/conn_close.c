@@ -12,6 +12,7 @@
 #include "worker/dial.h"
 #include "worker/events.h"
 #include "worker/links.h"
+#include "worker/told.h"
 #include "worker/upstream.h"
 
 #define FLUSH_TIME (5 * NSEC_PER_SEC)
@@ -84,6 +85,7 @@ static void leave(struct worker *w, struct conn *c, const char *reason)
 	c->upstream = NULL;
 	if (c->domain_link || c->members)
 		links_lost(w, c);
+	told_gone(w, c);
 }
 
 void conn_shut(struct worker *w, struct conn *c)

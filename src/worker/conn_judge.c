@@ -6,6 +6,7 @@
 #include "worker/accept.h"
 #include "worker/events.h"
 #include "worker/links.h"
+#include "worker/told.h"
 #include "worker/upstream.h"
 
 /* A connection is idle after this long without a byte. */
@@ -92,6 +93,7 @@ bool conn_judge_again(struct worker *w, struct conn *c)
 			return true;
 		}
 		events_judged(w, c, was_trusted);
+		told_judged(w, c);
 	}
 	/* Also when it was judged by this image: its handshake may have begun when the listener did not require it. */
 	if (is_trusted(c) || !must_be_trusted(c))
@@ -123,6 +125,7 @@ void conn_opened(struct worker *w, struct conn *c)
 	else
 		timer_clear(w->wheel, &c->timer); /* of the handshake */
 	events_accepted(w, c);
+	told_judged(w, c);
 	if (!conn_judge_again(w, c)) /* a listener may have begun to require what this peer lacks */
 		return;
 	if (c->kind == CONN_CONTAINER)

@@ -14,12 +14,22 @@ const struct listener *hop_listener(const struct worker *w, const struct conn *c
 	return c->listener ? c->listener : listeners_first(w, side, hop_protocol(c));
 }
 
+struct hop_end hop_end_of(const struct worker *w, const struct conn *c)
+{
+	return (struct hop_end){ hop_protocol(c), hop_listener(w, c) };
+}
+
+struct hop_end hop_end_elsewhere(const struct worker *w, enum image_protocol protocol)
+{
+	return (struct hop_end){ protocol, listeners_first(w, SIDE_EXTERNAL, protocol) };
+}
+
 static void put_shown(struct put *o, const struct listener *l)
 {
 	put_span(o, span_of(l->shown, l->shown_len));
 }
 
-size_t hop_via(struct worker *w, const struct conn *from, const struct conn *to, struct span branch,
+size_t hop_via(struct worker *w, const struct conn *from, struct hop_end to, struct span branch,
     const struct way_back *back, char *out, size_t cap)
 {
 	static const struct span transport[] = {
@@ -27,8 +37,7 @@ size_t hop_via(struct worker *w, const struct conn *from, const struct conn *to,
 		[PROTO_TCP] = { "Via: SIP/2.0/TCP ", 17 },
 		[PROTO_UDP] = { "Via: SIP/2.0/UDP ", 17 },
 	};
-	const struct listener *shown = hop_listener(w, to);
-	enum image_protocol protocol = hop_protocol(to);
+	const struct listener *shown = to.listener;
 	struct put o = put_into(out, cap);
 	char token[TOKEN_TEXT_MAX];
 
@@ -36,13 +45,13 @@ size_t hop_via(struct worker *w, const struct conn *from, const struct conn *to,
 		shown = hop_listener(w, from);
 	if (!shown)
 		return 0;
-	put_span(&o, transport[protocol]);
+	put_span(&o, transport[to.protocol]);
 	put_shown(&o, shown);
 	put_span(&o, SPAN(";branch="));
 	put_span(&o, branch);
 	put_span(&o, SPAN(";" HOP_BACK "="));
 	put_span(&o, span_of(token, way_back_write(&w->way_back_key, back, token)));
-	if (back->kind == BACK_INSIDE && protocol != PROTO_UDP)
+	if (back->kind == BACK_INSIDE && to.protocol != PROTO_UDP)
 		put_span(&o, SPAN(";alias"));
 	put_span(&o, SPAN("\r\n"));
 	return put_done(&o).len;
@@ -66,14 +75,14 @@ static void put_record_route(struct put *o, const struct listener *l, struct spa
 	put_span(o, SPAN(";lr>\r\n"));
 }
 
-size_t hop_record_route(struct worker *w, const struct conn *from, const struct conn *to,
+size_t hop_record_route(struct worker *w, const struct conn *from, struct hop_end to,
     const struct dialog_token *t, struct span call_id, bool secure, char *out, size_t cap)
 {
 	struct put o = put_into(out, cap);
 	char text[TOKEN_TEXT_MAX];
 	struct span token = span_of(text, dialog_token_write(&w->keys.tokens, t, call_id, text));
 
-	put_record_route(&o, hop_listener(w, to), token, secure);
+	put_record_route(&o, to.listener, token, secure);
 	put_record_route(&o, hop_listener(w, from), token, secure);
 	return put_done(&o).len;
 }

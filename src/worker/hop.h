@@ -22,8 +22,18 @@
 /* The parameter of our Via that holds the way back. */
 #define HOP_BACK "back"
 
+/* One end of a hop, as far as our lines show it. */
+struct hop_end {
+	enum image_protocol protocol;
+	const struct listener *listener; /* by whose address we are known there; NULL: that side has none */
+};
+
 /* What a connection speaks. */
 enum image_protocol hop_protocol(const struct conn *c);
+
+struct hop_end hop_end_of(const struct worker *w, const struct conn *c);
+/* Of a connection outside that another worker holds. */
+struct hop_end hop_end_elsewhere(const struct worker *w, enum image_protocol protocol);
 
 /*
  * The listener by whose address we are known on that hop: the connection's own,
@@ -33,14 +43,14 @@ enum image_protocol hop_protocol(const struct conn *c);
 const struct listener *hop_listener(const struct worker *w, const struct conn *c);
 
 /* Our whole Via line for a request from `from` to `to`; its length, 0: no room. */
-MUST_USE size_t hop_via(struct worker *w, const struct conn *from, const struct conn *to, struct span branch,
+MUST_USE size_t hop_via(struct worker *w, const struct conn *from, struct hop_end to, struct span branch,
     const struct way_back *back, char *out, size_t cap);
 
 /*
  * Record-Route of both sides, the one towards `to` on top; `secure`: the
  * Request-URI is sips (RFC 5630 3.1.1).  Length, 0: no room or no listener.
  */
-MUST_USE size_t hop_record_route(struct worker *w, const struct conn *from, const struct conn *to,
+MUST_USE size_t hop_record_route(struct worker *w, const struct conn *from, struct hop_end to,
     const struct dialog_token *token, struct span call_id, bool secure, char *out, size_t cap);
 
 #endif

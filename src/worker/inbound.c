@@ -10,6 +10,7 @@
 #include "worker/hop.h"
 #include "worker/links.h"
 #include "worker/park.h"
+#include "worker/post.h"
 #include "worker/upstream.h"
 
 /* Everything decided about one request on its way in. */
@@ -33,7 +34,7 @@ static size_t write_via(struct worker *w, struct conn *c, const struct passage *
 		.time = (uint32_t)w->wall,
 	};
 
-	return hop_via(w, c, p->to, span_of(p->branch, ROUTE_BRANCH_LEN), &back, out, cap);
+	return hop_via(w, c, hop_end_of(w, p->to), span_of(p->branch, ROUTE_BRANCH_LEN), &back, out, cap);
 }
 
 static size_t write_record_route(struct worker *w, struct conn *c, const struct sip_msg *msg, const struct passage *p,
@@ -46,7 +47,7 @@ static size_t write_record_route(struct worker *w, struct conn *c, const struct 
 		.time = (uint32_t)w->wall,
 	};
 
-	return hop_record_route(w, c, p->to, &t, msg->call_id, p->plan.uri.scheme == URI_SIPS, out, cap);
+	return hop_record_route(w, c, hop_end_of(w, p->to), &t, msg->call_id, p->plan.uri.scheme == URI_SIPS, out, cap);
 }
 
 static void forward(struct worker *w, struct conn *c, const struct sip_msg *msg, const struct passage *p)
@@ -124,7 +125,7 @@ static void offer(struct worker *w, struct conn *c, const struct sip_msg *msg, u
 {
 	struct span alias;
 
-	if (c->kind != CONN_EXTERNAL || domain == IMAGE_NONE)
+	if (c->kind != CONN_EXTERNAL || domain == IMAGE_NONE || links_offered(w, c, domain))
 		return;
 	switch (w->img->domain[domain].reuse) {
 	case REUSE_ALIAS:
@@ -233,6 +234,15 @@ static enum refusal read_way_back(struct worker *w, const struct sip_msg *msg, s
 	return REFUSAL_NONE;
 }
 
+/* Another worker's connection: it takes the response as if it had come there. */
+static bool post_response(struct worker *w, const struct way_back *back, struct span raw)
+{
+	struct post p = { .kind = POST_RESPONSE, .slot = back->slot, .generation = back->generation, .incarnation = back->incarnation };
+	int worker = back->incarnation == w->h->incarnation ? -1 : post_worker(w, back->incarnation);
+
+	return worker >= 0 && post_send(w, (uint32_t)worker, &p, raw);
+}
+
 /* The connection that the request came on, if it is still what it was. */
 static enum refusal asker(struct worker *w, const struct way_back *back, struct conn **to)
 {
@@ -246,11 +256,24 @@ static enum refusal asker(struct worker *w, const struct way_back *back, struct 
 	return REFUSAL_RESPONSE_DOMAIN;
 }
 
+/* Ready bytes for a connection of the domain that another worker holds. */
+static bool post_ready(struct worker *w, const struct sip_msg *msg, uint32_t domain, uint32_t worker, const struct post *to)
+{
+	struct rewrite_identity how = { .keep_asserted = w->img->domain[domain].flags & DOMAIN_TRUST_DOMAIN };
+	size_t len = rewrite_response(w->img, msg, &how, w->answer, ANSWER_MAX);
+
+	if (len == 0 || !post_send(w, worker, to, span_of(w->answer, len)))
+		return false;
+	counter_add(&w->counters->responses_out, 1);
+	return true;
+}
+
 /*
  * RFC 3261 18.2.2, but for addresses in a Via: another connection of the same
- * domain, or a new one to where it is configured to be.
+ * domain, or a new one to where it is configured to be.  *to NULL: it is on its way, or waits.
  */
-static enum refusal another(struct worker *w, struct conn *c, const struct way_back *back, struct span raw, struct conn **to)
+static enum refusal another(struct worker *w, struct conn *c, const struct sip_msg *msg, const struct way_back *back,
+    struct span raw, struct conn **to)
 {
 	struct links_ask ask = { .domain = image_find_id(w->img, IMAGE_ID_BACK, back->domain), .method = METHOD_OTHER,
 		.size = raw.len };
@@ -258,15 +281,14 @@ static enum refusal another(struct worker *w, struct conn *c, const struct way_b
 
 	if (back->domain == 0 || ask.domain == IMAGE_NONE)
 		return REFUSAL_RESPONSE_GONE;
-	switch (links_pick(w, &ask, &answer)) {
+	switch (links_pick_any(w, &ask, &answer)) {
 	case LINKS_READY:
 		*to = answer.conn;
 		return REFUSAL_NONE;
-	case LINKS_WAIT:
-		if (links_park(w, answer.link, c, raw))
-			return REFUSAL_NONE; /* *to is NULL: it comes again */
-		break;
 	case LINKS_POST:
+		return post_ready(w, msg, ask.domain, answer.worker, &answer.post) ? REFUSAL_NONE : REFUSAL_RESPONSE_GONE;
+	case LINKS_WAIT:
+		return c && links_park(w, answer.link, c, raw) ? REFUSAL_NONE : REFUSAL_RESPONSE_GONE;
 	case LINKS_NONE:
 	case LINKS_FULL:
 		break;
@@ -282,7 +304,8 @@ static bool all_trust_domains(const struct worker *w, const struct conn *c)
 	return c->judgement.domain_count > 0;
 }
 
-static void send_back(struct worker *w, struct conn *c, const struct sip_msg *msg, struct conn *to)
+/* False: it is lost. */
+static bool send_back(struct worker *w, const struct sip_msg *msg, struct conn *to)
 {
 	struct rewrite_identity how = { .keep_asserted = all_trust_domains(w, to) };
 	size_t bound = rewrite_response_bound(msg, &how), len;
@@ -290,36 +313,51 @@ static void send_back(struct worker *w, struct conn *c, const struct sip_msg *ms
 
 	if (conn_queued(to) > w->img->settings->queue_bytes) {
 		conn_kill(w, to, "peer does not read");
-		return;
+		return true; /* said */
 	}
 	room = conn_room(to, bound);
 	len = room ? rewrite_response(w->img, msg, &how, room, bound) : 0;
-	if (len == 0) {
-		events_refused(w, c, msg, REFUSAL_TOO_LARGE);
-		return;
-	}
+	if (len == 0)
+		return false;
 	conn_written(w, to, len);
 	if (msg->status >= 200 && to->outstanding)
 		to->outstanding--;
 	counter_add(&w->counters->responses_out, 1);
+	return true;
+}
+
+/* `c`: where it came from; NULL: another worker. */
+static enum refusal take_response(struct worker *w, struct conn *c, const struct sip_msg *msg, struct span raw)
+{
+	struct conn *to = NULL;
+	struct way_back back;
+	enum refusal r = read_way_back(w, msg, &back);
+
+	if (r != REFUSAL_NONE)
+		return r;
+	if (c && post_response(w, &back, raw))
+		return REFUSAL_NONE;
+	r = asker(w, &back, &to);
+	if (r == REFUSAL_RESPONSE_GONE)
+		r = another(w, c, msg, &back, raw, &to);
+	if (r == REFUSAL_NONE && to && !send_back(w, msg, to))
+		r = REFUSAL_TOO_LARGE;
+	return r;
 }
 
 void inbound_response(struct worker *w, struct conn *c, const struct sip_msg *msg, struct span raw)
 {
-	struct conn *to = NULL;
-	struct way_back back;
 	enum refusal r;
 
 	if (upstream_probed(w, c, msg))
 		return;
-	r = read_way_back(w, msg, &back);
 	counter_add(&w->counters->responses_in, 1);
-	if (r == REFUSAL_NONE)
-		r = asker(w, &back, &to);
-	if (r == REFUSAL_RESPONSE_GONE)
-		r = another(w, c, &back, raw, &to);
+	r = take_response(w, c, msg, raw);
 	if (r != REFUSAL_NONE)
 		events_refused(w, c, msg, r);
-	else if (to)
-		send_back(w, c, msg, to);
+}
+
+bool inbound_mail(struct worker *w, const struct sip_msg *msg, struct span raw)
+{
+	return take_response(w, NULL, msg, raw) == REFUSAL_NONE;
 }

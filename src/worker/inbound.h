@@ -17,4 +17,7 @@ void inbound_request(struct worker *w, struct conn *c, const struct sip_msg *msg
 /* A response from a container. */
 void inbound_response(struct worker *w, struct conn *c, const struct sip_msg *msg, struct span raw);
 
+/* A response from a container that came to another worker; false: it is lost. */
+MUST_USE bool inbound_mail(struct worker *w, const struct sip_msg *msg, struct span raw);
+
 #endif

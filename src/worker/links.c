@@ -10,6 +10,7 @@
 #include "worker/events.h"
 #include "worker/follow.h"
 #include "worker/link.h"
+#include "worker/told.h"
 
 #define BUCKETS 4096 /* a power of two */
 #define FORGET_AFTER (60 * NSEC_PER_SEC)
@@ -174,8 +175,17 @@ void links_offer(struct worker *w, struct conn *c, uint32_t domain)
 	if (key_name(w, domain, SPAN("x")).len || c->datagram)
 		return;
 	l = get(w, domain, SPAN_NONE);
-	if (l && add_member(w, l, c))
-		l->used = w->now; /* without memory the peer's connection is not reused */
+	if (!l || !add_member(w, l, c))
+		return; /* without memory the peer's connection is not reused */
+	l->used = w->now;
+	told_offer(w, c, l->id);
+	c->offered = domain;
+	c->offered_generation = w->img->h->generation;
+}
+
+bool links_offered(const struct worker *w, const struct conn *c, uint32_t domain)
+{
+	return c->offered == domain && c->offered_generation == w->img->h->generation;
 }
 
 void links_judge(struct worker *w, struct conn *c)
@@ -187,8 +197,10 @@ void links_judge(struct worker *w, struct conn *c)
 		c->judgement.verdict = PEER_DN_UNKNOWN;
 	else if (!(w->img->domain[l->domain].flags & DOMAIN_ENABLED))
 		c->judgement.verdict = PEER_DOMAIN_DISABLED;
+	else if (c->tls && w->img->domain[l->domain].tls == IMAGE_NONE)
+		c->judgement.verdict = PEER_CHAIN_INVALID; /* a reload has left nothing to prove it by */
 	else if (c->tls)
-		judge_server(w->img, tls_context_profile(tls_get_context(c->tls)), c->facts, l->domain, link_name(w, l), w->wall,
+		judge_server(w->img, w->img->domain[l->domain].tls, c->facts, l->domain, link_name(w, l), w->wall,
 		    &c->judgement);
 	else
 		judge_address(w->img, c->addr, false, &c->judgement);
@@ -234,30 +246,44 @@ static struct conn *any_conn(struct worker *w, struct link *l)
 /* ---- choosing ---- */
 
 struct followed {
+	uint64_t incarnation; /* of the worker whose connection it is */
 	uint32_t slot, generation;
 };
 
-static struct conn *by_branch(struct worker *w, struct link *l, const struct links_ask *ask)
+static void remember(struct worker *w, const struct links_ask *ask, uint64_t incarnation, uint32_t slot, uint32_t generation)
+{
+	struct followed f = { incarnation, slot, generation };
+
+	if (ask->method == METHOD_INVITE)
+		follow_put(w->links->follow, ask->branch, span_of((const char *)&f, sizeof(f)), w->now);
+}
+
+/* Where the INVITE of a CANCEL or ACK went; false: not known, or no longer there. */
+static bool by_branch(struct worker *w, struct link *l, const struct links_ask *ask, struct links_answer *out)
 {
 	struct span text = follow_get(w->links->follow, ask->branch, w->now);
 	struct followed f;
-	struct conn *c;
+	int worker;
 
 	if ((ask->method != METHOD_CANCEL && ask->method != METHOD_ACK) || text.len != sizeof(f))
-		return NULL;
+		return false;
 	memcpy(&f, text.p, sizeof(f));
-	c = conn_table_get(w->conns, f.slot, f.generation);
-	return c && usable(w, l, c) ? c : NULL;
+	if (f.incarnation == w->h->incarnation) {
+		out->conn = conn_table_get(w->conns, f.slot, f.generation);
+		return out->conn && usable(w, l, out->conn);
+	}
+	worker = post_worker(w, f.incarnation);
+	out->worker = (uint32_t)worker;
+	out->post = (struct post){ .kind = POST_REQUEST, .slot = f.slot, .generation = f.generation,
+		.incarnation = f.incarnation, .domain = l->id };
+	return worker >= 0;
 }
 
 static enum links_pick ready(struct worker *w, const struct links_ask *ask, struct conn *c, struct links_answer *out)
 {
-	struct followed f = { c->slot, c->generation };
-
 	if (conn_queued(c) > w->img->settings->queue_bytes)
 		return LINKS_FULL;
-	if (ask->method == METHOD_INVITE)
-		follow_put(w->links->follow, ask->branch, span_of((const char *)&f, sizeof(f)), w->now);
+	remember(w, ask, w->h->incarnation, c->slot, c->generation);
 	out->conn = c;
 	return LINKS_READY;
 }
@@ -280,6 +306,16 @@ static enum links_pick wait_or_none(struct worker *w, struct link *l, struct lin
 	return l->state == LINK_FAILED ? none(l, out) : LINKS_WAIT;
 }
 
+/* A connection that the domain has opened to another worker and offers for reuse. */
+static bool elsewhere(struct worker *w, const struct link *l, uint64_t id, struct links_answer *out)
+{
+	out->post = (struct post){ .kind = POST_REQUEST };
+	if (!post_find(w, id, &out->worker, &out->post))
+		return false;
+	out->post.domain = l->id;
+	return true;
+}
+
 enum links_pick links_pick(struct worker *w, const struct links_ask *ask, struct links_answer *out)
 {
 	struct link *l = get(w, ask->domain, ask->name);
@@ -291,12 +327,33 @@ enum links_pick links_pick(struct worker *w, const struct links_ask *ask, struct
 	l->used = w->now;
 	if (park_blocks(&l->park))
 		return LINKS_WAIT; /* behind those that wait already: order is kept */
-	c = by_branch(w, l, ask);
-	if (!c)
-		c = any_conn(w, l);
+	if (by_branch(w, l, ask, out))
+		return out->conn ? ready(w, ask, out->conn, out) : LINKS_POST;
+	c = any_conn(w, l);
 	if (c)
 		return ready(w, ask, c, out);
+	out->conn = NULL;
+	if (w->img->domain[l->domain].reuse != REUSE_NEVER && elsewhere(w, l, told_reusable(l->id), out)) {
+		remember(w, ask, out->post.incarnation, out->post.slot, out->post.generation);
+		return LINKS_POST;
+	}
 	return wait_or_none(w, l, out);
+}
+
+enum links_pick links_pick_any(struct worker *w, const struct links_ask *ask, struct links_answer *out)
+{
+	uint64_t id = route_back_id(w->img, &w->keys, ask->domain);
+	struct conn *c = told_here(w, id);
+	struct link *l;
+
+	if (c && c->state == CONN_OPEN && conn_judge_again(w, c) && links_speaks_for(w, c, id)) {
+		out->conn = c;
+		return LINKS_READY;
+	}
+	l = get(w, ask->domain, ask->name);
+	if (l && elsewhere(w, l, id, out))
+		return LINKS_POST;
+	return links_pick(w, ask, out);
 }
 
 bool links_park(struct worker *w, struct link *l, struct conn *from, struct span message)

@@ -4,7 +4,7 @@
  *
  *   accept -> tls -> identify -> frame -> msg -> inspect -> [route] -> rewrite -> [send]
  *
- * Process: worker.  May include: all of common, worker/conn, conn_table, dial, names, park, follow, events.
+ * Process: worker.  May include: all of common, worker/conn, conn_table, dial, names, park, follow, post, told, events.
  * Owns the table of links and the waiting messages.
  *
  * A link is made when a message wants one, and forgotten when nothing has used
@@ -21,6 +21,7 @@
 #include "common/image.h"
 #include "common/policy/inspect.h"
 #include "worker/conn.h"
+#include "worker/post.h"
 
 struct link;
 
@@ -42,7 +43,8 @@ struct links_ask {
 
 struct links_answer {
 	struct conn *conn;    /* LINKS_READY */
-	uint32_t worker, slot, generation; /* LINKS_POST */
+	uint32_t worker;      /* LINKS_POST: whose, and the request's address there */
+	struct post post;
 	struct link *link;    /* LINKS_WAIT: for links_park */
 	enum refusal refusal; /* LINKS_NONE */
 	const char *warning;  /* LINKS_NONE: for a Warning; valid until the next call */
@@ -51,6 +53,9 @@ struct links_answer {
 MUST_USE int links_new(struct worker *w);
 
 MUST_USE enum links_pick links_pick(struct worker *w, const struct links_ask *ask, struct links_answer *out);
+
+/* The same for a response: any connection that speaks for the domain will do, offered for reuse or not. */
+MUST_USE enum links_pick links_pick_any(struct worker *w, const struct links_ask *ask, struct links_answer *out);
 
 /* Keep a message until the link is there or given up; false: no room. */
 MUST_USE bool links_park(struct worker *w, struct link *l, struct conn *from, struct span message);
@@ -64,6 +69,8 @@ void links_lost(struct worker *w, struct conn *c);
 
 /* Requests to this domain may go back over the peer's connection c (RFC 5923 5). */
 void links_offer(struct worker *w, struct conn *c, uint32_t domain);
+/* Was it offered for that domain already, under this image? */
+bool links_offered(const struct worker *w, const struct conn *c, uint32_t domain);
 
 /* Judge a connection that we opened, by the image of now: fills c->judgement. */
 void links_judge(struct worker *w, struct conn *c);

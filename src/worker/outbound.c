@@ -8,7 +8,9 @@
 #include "worker/conn_table.h"
 #include "worker/events.h"
 #include "worker/hop.h"
+#include "worker/keepalive.h"
 #include "worker/links.h"
+#include "worker/post.h"
 #include "worker/upstream.h"
 
 /* Everything decided about one request on its way out. */
@@ -16,7 +18,7 @@ struct passage {
 	struct route_plan plan;
 	struct route_outside where;
 	char branch[ROUTE_BRANCH_LEN];
-	struct conn *to;
+	struct hop_end to;
 };
 
 /* ---- a request ---- */
@@ -52,35 +54,69 @@ static size_t write_record_route(struct worker *w, struct conn *c, const struct 
 	return hop_record_route(w, c, p->to, &t, msg->call_id, p->plan.uri.scheme == URI_SIPS, out, cap);
 }
 
-static void forward(struct worker *w, struct conn *c, const struct sip_msg *msg, const struct passage *p)
+/* How the request leaves; the lines are written to via and routes, HOP_LINES_MAX bytes each. */
+static struct rewrite_request plan_rewrite(struct worker *w, struct conn *c, const struct sip_msg *msg,
+    const struct passage *p, char *via, char *routes)
 {
-	char via[HOP_LINES_MAX], routes[HOP_LINES_MAX];
 	struct rewrite_request how = {
-		.via = span_of(via, write_via(w, c, msg, p, via, sizeof(via))),
+		.via = span_of(via, write_via(w, c, msg, p, via, HOP_LINES_MAX)),
 		.source = span_of(c->addr_text, c->addr_text_len),
 		.source_port = c->port,
 		.plan = &p->plan,
 		.identity = { .keep_asserted = w->img->domain[p->where.domain].flags & DOMAIN_TRUST_DOMAIN },
 	};
-	size_t bound, len;
-	char *room;
 
 	if (!p->plan.has_token && route_makes_dialog(msg))
-		how.record_route = span_of(routes, write_record_route(w, c, msg, p, routes, sizeof(routes)));
-	bound = rewrite_bound(msg, &how);
-	room = how.via.len ? conn_room(p->to, bound) : NULL;
-	len = room ? rewrite_request(w->img, msg, &how, room, bound) : 0;
-	if (len == 0) {
-		answer_refusal(w, c, msg, REFUSAL_TOO_LARGE, SPAN_NONE);
-		return;
-	}
-	conn_written(w, p->to, len);
-	events_message(w, p->to);
+		how.record_route = span_of(routes, write_record_route(w, c, msg, p, routes, HOP_LINES_MAX));
+	return how;
+}
+
+static void sent(struct worker *w, struct conn *c, const struct sip_msg *msg)
+{
 	if (msg->method_id != METHOD_ACK)
 		c->outstanding++;
 	counter_add(&w->counters->outside_requests_out, 1);
-	if (conn_queued(p->to) > w->img->settings->queue_bytes / 2)
-		conn_pause(w, c, p->to);
+}
+
+static enum refusal forward(struct worker *w, struct conn *c, const struct sip_msg *msg, struct passage *p, struct conn *to)
+{
+	char via[HOP_LINES_MAX], routes[HOP_LINES_MAX];
+	struct rewrite_request how;
+	size_t bound, len;
+	char *room;
+
+	p->to = hop_end_of(w, to);
+	how = plan_rewrite(w, c, msg, p, via, routes);
+	bound = rewrite_bound(msg, &how);
+	room = how.via.len ? conn_room(to, bound) : NULL;
+	len = room ? rewrite_request(w->img, msg, &how, room, bound) : 0;
+	if (len == 0)
+		return REFUSAL_TOO_LARGE;
+	conn_written(w, to, len);
+	events_message(w, to);
+	sent(w, c, msg);
+	if (conn_queued(to) > w->img->settings->queue_bytes / 2)
+		conn_pause(w, c, to);
+	return REFUSAL_NONE;
+}
+
+/* Over a connection that another worker holds: it gets the request as it is to leave. */
+static enum refusal forward_elsewhere(struct worker *w, struct conn *c, const struct sip_msg *msg, struct passage *p,
+    const struct links_answer *answer)
+{
+	char via[HOP_LINES_MAX], routes[HOP_LINES_MAX];
+	struct rewrite_request how;
+	size_t len;
+
+	p->to = hop_end_elsewhere(w, (enum image_protocol)w->img->domain[p->where.domain].protocol);
+	how = plan_rewrite(w, c, msg, p, via, routes);
+	len = how.via.len ? rewrite_request(w->img, msg, &how, w->answer, ANSWER_MAX) : 0;
+	if (len == 0)
+		return REFUSAL_TOO_LARGE;
+	if (!post_send(w, answer->worker, &answer->post, span_of(w->answer, len)))
+		return REFUSAL_QUEUE_FULL;
+	sent(w, c, msg);
+	return REFUSAL_NONE;
 }
 
 static void refuse(struct worker *w, struct conn *c, const struct sip_msg *msg, enum refusal r, const char *warning)
@@ -113,21 +149,20 @@ static enum refusal hand_over(struct worker *w, struct conn *c, const struct sip
 		.name = span_of(p->where.name, p->where.name_len),
 		.branch = span_of(p->branch, ROUTE_BRANCH_LEN),
 		.method = msg->method_id,
-		.size = raw.len + HOP_LINES_MAX / 4,
+		.size = raw.len,
 	};
 	struct links_answer answer;
 
 	switch (links_pick(w, &ask, &answer)) {
 	case LINKS_READY:
-		p->to = answer.conn;
-		forward(w, c, msg, p);
-		return REFUSAL_NONE;
+		return forward(w, c, msg, p, answer.conn);
+	case LINKS_POST:
+		return forward_elsewhere(w, c, msg, p, &answer);
 	case LINKS_WAIT:
 		return links_park(w, answer.link, c, raw) ? REFUSAL_NONE : REFUSAL_QUEUE_FULL;
 	case LINKS_NONE:
 		*warning = answer.warning;
 		return answer.refusal;
-	case LINKS_POST:
 	case LINKS_FULL:
 		break;
 	}
@@ -173,8 +208,44 @@ void outbound_request(struct worker *w, struct conn *c, const struct sip_msg *ms
 
 /* ---- a response ---- */
 
+/* Who sends it: a connection, or, by way of another worker, what that one says of it. */
+struct answerer {
+	struct conn *conn;	   /* NULL: another worker's */
+	const struct post *post;
+};
+
+/* Only the domain that the request went to may answer. */
+static bool speaks_for(const struct worker *w, const struct answerer *a, uint64_t id)
+{
+	if (a->conn)
+		return links_speaks_for(w, a->conn, id);
+	for (uint32_t i = 0; i < a->post->domain_count; i++)
+		if (a->post->domains[i] == id)
+			return true;
+	return a->post->domain == id;
+}
+
+/* A connection may stand for several domains: the answer is that of the one which was asked, if it is trusted to be it. */
+static void judgement_of(const struct worker *w, const struct answerer *a, uint64_t id, struct peer_judgement *out)
+{
+	uint32_t domain = image_find_id(w->img, IMAGE_ID_BACK, id), i = 0;
+	bool trusted = false;
+
+	if (a->conn)
+		for (; i < a->conn->judgement.domain_count; i++)
+			trusted |= a->conn->judgement.domain[i] == domain;
+	else
+		for (; i < a->post->domain_count; i++)
+			trusted |= a->post->domains[i] == id;
+	*out = (struct peer_judgement){ .generation = w->img->h->generation, .verdict = PEER_PLAIN, .valid_until = INT64_MAX };
+	if (trusted && domain != IMAGE_NONE) {
+		out->verdict = PEER_TRUSTED;
+		out->domain[out->domain_count++] = domain;
+	}
+}
+
 /* What our Via says about the request that it answers. */
-static enum refusal read_way_back(struct worker *w, struct conn *c, const struct sip_msg *msg, struct way_back *back)
+static enum refusal read_way_back(struct worker *w, const struct answerer *a, const struct sip_msg *msg, struct way_back *back)
 {
 	struct span text;
 
@@ -184,17 +255,21 @@ static enum refusal read_way_back(struct worker *w, struct conn *c, const struct
 		return REFUSAL_RESPONSE_FORGED;
 	if (!msg->via_rest.p && msg_next_header(msg, HDR_VIA, (size_t)msg->first[HDR_VIA] + 1) < 0)
 		return REFUSAL_RESPONSE_LAST_VIA;
-	return links_speaks_for(w, c, back->domain) ? REFUSAL_NONE : REFUSAL_RESPONSE_DOMAIN;
+	return speaks_for(w, a, back->domain) ? REFUSAL_NONE : REFUSAL_RESPONSE_DOMAIN;
 }
 
-/* A connection may stand for several domains: the answer is that of the one which was asked. */
-static void narrow(const struct worker *w, const struct conn *c, uint64_t id, struct peer_judgement *out)
+/* The worker whose container asked gets the response as it came, and who it came from. */
+static bool post_response(struct worker *w, const struct answerer *a, const struct way_back *back, struct span raw)
 {
-	*out = c->judgement;
-	out->domain_count = 0;
-	for (uint32_t i = 0; i < c->judgement.domain_count && out->domain_count == 0; i++)
-		if (route_back_id(w->img, &w->keys, c->judgement.domain[i]) == id)
-			out->domain[out->domain_count++] = c->judgement.domain[i];
+	struct post p = { .kind = POST_RESPONSE, .from_outside = 1, .slot = back->slot, .generation = back->generation,
+		.incarnation = back->incarnation, .domain = back->domain };
+	int worker = a->conn && back->incarnation != w->h->incarnation ? post_worker(w, back->incarnation) : -1;
+
+	if (worker < 0)
+		return false;
+	for (; p.domain_count < a->conn->judgement.domain_count; p.domain_count++)
+		p.domains[p.domain_count] = route_back_id(w->img, &w->keys, a->conn->judgement.domain[p.domain_count]);
+	return post_send(w, (uint32_t)worker, &p, raw);
 }
 
 /* The container's connection that asked; when it is gone, ours to the same container. */
@@ -207,37 +282,62 @@ static struct conn *find_asker(struct worker *w, const struct way_back *back)
 	return back->container ? upstream_by_back_id(w, back->container) : NULL;
 }
 
-void outbound_response(struct worker *w, struct conn *c, const struct sip_msg *msg, struct span raw)
+/* False: it is lost. */
+static bool send_in(struct worker *w, const struct sip_msg *msg, const struct peer_judgement *peer, struct conn *to)
 {
 	static struct identity identity;
 	struct rewrite_identity how = { .asserted = &identity };
-	struct peer_judgement peer;
-	struct way_back back;
-	struct conn *to = NULL;
-	enum refusal r = read_way_back(w, c, msg, &back);
 	size_t bound, len = 0;
 	char *room;
 
-	counter_add(&w->counters->outside_responses, 1);
-	if (r == REFUSAL_NONE && !(to = find_asker(w, &back)))
-		r = REFUSAL_RESPONSE_GONE;
-	if (r != REFUSAL_NONE) {
-		events_refused(w, c, msg, r);
-		return;
-	}
-	narrow(w, c, back.domain, &peer);
-	identity_decide(w->img, &peer, msg, false, &identity);
+	identity_decide(w->img, peer, msg, false, &identity);
 	if (identity.violation)
 		counter_add(&w->counters->identity_violations, 1);
 	bound = rewrite_response_bound(msg, &how);
 	if (conn_queued(to) + bound <= w->img->settings->queue_bytes && (room = conn_room(to, bound)))
 		len = rewrite_response(w->img, msg, &how, room, bound);
-	if (len == 0) {
-		events_refused(w, c, msg, REFUSAL_TOO_LARGE);
-		return;
-	}
+	if (len == 0)
+		return false;
 	conn_written(w, to, len);
 	if (msg->status >= 200 && to->outstanding)
 		to->outstanding--;
 	counter_add(&w->counters->outside_responses_out, 1);
+	if (identity.header.len)
+		counter_add(&w->counters->identity_asserted, 1);
+	return true;
+}
+
+static enum refusal take_response(struct worker *w, const struct answerer *a, const struct sip_msg *msg, struct span raw)
+{
+	struct peer_judgement peer;
+	struct way_back back;
+	struct conn *to;
+	enum refusal r = read_way_back(w, a, msg, &back);
+
+	if (r != REFUSAL_NONE)
+		return r;
+	if (post_response(w, a, &back, raw))
+		return REFUSAL_NONE;
+	to = find_asker(w, &back);
+	if (!to)
+		return REFUSAL_RESPONSE_GONE;
+	judgement_of(w, a, back.domain, &peer);
+	return send_in(w, msg, &peer, to) ? REFUSAL_NONE : REFUSAL_TOO_LARGE;
+}
+
+void outbound_response(struct worker *w, struct conn *c, const struct sip_msg *msg, struct span raw)
+{
+	enum refusal r;
+
+	if (keepalive_answered(w, c, msg))
+		return;
+	counter_add(&w->counters->outside_responses, 1);
+	r = take_response(w, &(struct answerer){ .conn = c }, msg, raw);
+	if (r != REFUSAL_NONE)
+		events_refused(w, c, msg, r);
+}
+
+bool outbound_mail(struct worker *w, const struct post *p, const struct sip_msg *msg, struct span raw)
+{
+	return take_response(w, &(struct answerer){ .post = p }, msg, raw) == REFUSAL_NONE;
 }

@@ -17,4 +17,9 @@ void outbound_request(struct worker *w, struct conn *c, const struct sip_msg *ms
 /* A response from outside. */
 void outbound_response(struct worker *w, struct conn *c, const struct sip_msg *msg, struct span raw);
 
+struct post;
+
+/* A response from outside that came to another worker; false: it is lost. */
+MUST_USE bool outbound_mail(struct worker *w, const struct post *p, const struct sip_msg *msg, struct span raw);
+
 #endif

@@ -21,7 +21,8 @@
 
 enum post_kind {
 	POST_RESPONSE, /* a response as it was received, to be handled as if it had come to the other worker */
-	POST_REQUEST,  /* a request, ready to be written to a connection of the other worker */
+	POST_REQUEST,  /* a request (or a response), ready to be written to a connection of the other worker */
+	POST_ANSWER,   /* our own answer to a request of a container, ready to be written: it could not be passed on */
 	POST_KINDS
 };
 

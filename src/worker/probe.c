@@ -1,11 +1,10 @@
 #include "common/clock.h"
 #include "common/put.h"
-#include "worker/accept.h"
 #include "worker/events.h"
-#include "worker/hop.h"
+#include "worker/options.h"
 #include "worker/pool.h"
 
-#define PROBE_MAX 2048
+#define URI_MAX (HOST_MAX + 16)
 #define BRANCH_START "z9hG4bKprobe"
 #define BRANCH_LEN (sizeof(BRANCH_START) - 1 + 32)
 
@@ -31,65 +30,35 @@ static struct span write_branch(const struct upstreams *us, const struct upstrea
 	return put_done(&o);
 }
 
-static void put_server(struct put *o, const struct worker *w, const struct image_server *s)
+/* "sip:host:port" */
+static struct span server_uri(const struct worker *w, const struct image_server *s, char out[static URI_MAX])
 {
+	struct put o = put_into(out, URI_MAX);
 	struct span host = image_text(w->img, s->host);
 	bool brackets = span_find(host, ':') < host.len;
 
-	put_span(o, SPAN("sip:"));
-	put_span(o, brackets ? SPAN("[") : SPAN(""));
-	put_span(o, host);
-	put_span(o, brackets ? SPAN("]:") : SPAN(":"));
-	put_uint(o, s->port);
-}
-
-/* RFC 3261 11.1, RFC 3261 8.1.1: all that a request must have. */
-static struct span write_probe(const struct worker *w, const struct upstream *u, char out[static PROBE_MAX])
-{
-	static const struct span transport[] = { [PROTO_TLS] = { "TLS ", 4 }, [PROTO_TCP] = { "TCP ", 4 }, [PROTO_UDP] = { "UDP ", 4 } };
-	const struct listener *l = hop_listener(w, u->conn);
-	struct put o = put_into(out, PROBE_MAX);
-	struct span shown = l ? span_of(l->shown, l->shown_len) : SPAN("sipward.invalid");
-	char branch[BRANCH_LEN];
-	uint64_t run = siphash(&w->upstreams->probe_key, u->id, u->id_len);
-
-	put_span(&o, SPAN("OPTIONS "));
-	put_server(&o, w, u->server);
-	put_span(&o, SPAN(" SIP/2.0\r\nVia: SIP/2.0/"));
-	put_span(&o, transport[hop_protocol(u->conn)]);
-	put_span(&o, shown);
-	put_span(&o, SPAN(";branch="));
-	put_span(&o, write_branch(w->upstreams, u, u->probe.sequence, branch));
-	put_span(&o, SPAN("\r\nMax-Forwards: 70\r\nFrom: <sip:"));
-	put_span(&o, shown);
-	put_span(&o, SPAN(">;tag="));
-	put_hex(&o, run);
-	put_span(&o, SPAN("\r\nTo: <"));
-	put_server(&o, w, u->server);
-	put_span(&o, SPAN(">\r\nCall-ID: "));
-	put_hex(&o, run);
-	put_hex(&o, w->h->incarnation);
-	put_span(&o, SPAN("\r\nCSeq: "));
-	put_uint(&o, u->probe.sequence & INT32_MAX);
-	put_span(&o, SPAN(" OPTIONS\r\nContent-Length: 0\r\n\r\n"));
+	put_span(&o, SPAN("sip:"));
+	put_span(&o, brackets ? SPAN("[") : SPAN(""));
+	put_span(&o, host);
+	put_span(&o, brackets ? SPAN("]:") : SPAN(":"));
+	put_uint(&o, s->port);
 	return put_done(&o);
 }
 
 /* What its queue has no room for is not sent, and so not answered in time. */
 static void send_probe(struct worker *w, struct upstream *u)
 {
-	char text[PROBE_MAX], *room;
-	struct span probe;
+	char uri[URI_MAX], branch[BRANCH_LEN];
+	struct options probe = { .run = siphash(&w->upstreams->probe_key, u->id, u->id_len) };
 
 	u->probe.sequence = ++w->upstreams->probes;
 	u->probe.due = w->now + u->probe.timeout;
 	u->probe.next = w->now + u->probe.interval;
-	probe = write_probe(w, u, text);
-	if (conn_queued(u->conn) > w->img->settings->queue_bytes || !(room = conn_room(u->conn, probe.len)))
-		return;
-	memcpy(room, probe.p, probe.len);
-	conn_written(w, u->conn, probe.len);
-	counter_add(&w->counters->probes, 1);
+	probe.uri = server_uri(w, u->server, uri);
+	probe.branch = write_branch(w->upstreams, u, u->probe.sequence, branch);
+	probe.number = (uint32_t)u->probe.sequence;
+	if (options_send(w, u->conn, &probe))
+		counter_add(&w->counters->probes, 1);
 }
 
 /* ---- what it says ---- */

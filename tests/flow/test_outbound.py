@@ -294,6 +294,29 @@ class Outbound(FlowTest):
             return c.recv(10).status == 200
         wait_for("the domain", works, 15)
 
+    def test_keep_alives(self):
+        self.start(entry={"options_ping": 1}, timeouts={"pong": 1})
+        c = self.inside()
+        c.send(request(call_id="first", **FROM_INSIDE))
+        self.assertEqual(c.recv().status, 200)
+
+        def pings():
+            with self.domain.lock:
+                return [m for m in self.domain.messages if m.method == "OPTIONS" and m.get("call-id") != "first"]
+        wait_for("two pings that were answered", lambda: len(pings()) >= 2, 15)
+        self.assertEqual(pings()[0].start, "OPTIONS sip:partner.example SIP/2.0")
+        self.assertFalse(self.domain.links[0].ended)
+        self.domain.answer = lambda msg: None
+        self.running.logged("reason=.no answer to a keep-alive", 15)
+        wait_for("its end", lambda: self.domain.links[0].ended, 5)
+
+    def test_crlf_keep_alives(self):
+        self.start(entry={"crlf_ping": 1}, timeouts={"pong": 1})
+        c = self.inside()
+        c.send(request(call_id="first", **FROM_INSIDE))
+        self.assertEqual(c.recv().status, 200)
+        self.running.logged("reason=.no answer to a keep-alive", 15)  # the test's server knows nothing of RFC 5626
+
     def test_it_is_not_an_open_relay(self):
         self.start()
         peer = self.peer()

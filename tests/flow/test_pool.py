@@ -4,7 +4,7 @@ import re
 import socket
 import struct
 
-from harness import Container, Edge, FlowTest, main, request, wait_for
+from harness import Container, Domain, Edge, FlowTest, main, request, wait_for
 
 
 def server(container, **more):
@@ -343,6 +343,95 @@ class Probes(Pool):
         del config["clusters"]["main"]["probe_interval"]
         edge.reload(config)
         self.assertEqual(self.ask(self.peer(), "again").status, 200)
+
+
+class Tls(Pool):
+    """TLS towards the containers."""
+
+    DN = "CN=app.core.example,O=Core"
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.pki.leaf("app", "/O=Core/CN=app.core.example", eku="serverAuth")
+
+    def secure(self, dn=DN):
+        return {"protocol": "TLS", "tls": "inside", "distinguished_name": dn}
+
+    def start(self, containers, clusters, **changes):
+        pki = self.pki
+        tls = {"edge": {"certificate": str(pki.path("edge.pem")), "private_key": str(pki.path("edge.key")),
+                        "trust": [str(pki.path("ca.pem"))], "client_certificate": "require"}}
+        tls["inside"] = dict(tls["edge"])
+        return self.pool(len(containers), clusters, containers=containers, tls=tls, **changes)
+
+    def test_the_right_name(self):
+        for probes in ({}, PROBES):
+            container = Domain(self.pki, "app")
+            edge = self.start([container], {"main": [(0, self.secure(["CN=other", self.DN]))]}, probes=probes)
+            link = self.peer()
+            dialog = self.invite(link, "call")
+            got = container.find("call")
+            self.assertTrue(got.get("via").startswith("SIP/2.0/TLS "), got.get("via"))
+            self.assertEqual(got.all("p-preferred-identity"), ["<sip:alice@partner.example>"])
+            self.assertEqual(self.ask(link, "call", "BYE", cseq=2, **dialog).status, 200)
+            self.tearDown()
+            self.setUp()
+
+    def test_another_name_gets_not_one_byte(self):
+        class Watched(Domain):
+            tries, ends = 0, []
+
+            def wrap(self, sock):
+                self.tries += 1
+                try:
+                    tls = super().wrap(sock)
+                    self.ends.append(tls.recv(100))
+                except OSError as e:
+                    self.ends.append(e)
+                raise OSError("seen enough")
+
+        container = Watched(self.pki, "stranger")
+        edge = self.start([container], {"main": [(0, self.secure())]}, probes=PROBES)
+        self.assertEqual(self.ask(self.peer(), "call").status, 503)
+        line = edge.logged("event=server_refused.*")[0]
+        self.assertIn("sip.stranger.example", line)
+        self.assertIn("app.core.example", line)
+        wait_for("several attempts, and their end", lambda: container.tries > 1 and len(container.ends) > 1)
+        self.assertEqual([e for e in container.ends if not isinstance(e, OSError) and e], [])
+
+    def test_a_reload_that_takes_the_name_away(self):
+        container = Domain(self.pki, "app")
+        edge = self.start([container], {"main": [(0, self.secure())]})
+        link = self.peer()
+        self.assertEqual(self.ask(link, "before").status, 200)
+        config = edge.config
+        config["clusters"]["main"]["servers"][0]["distinguished_name"] = "CN=another"
+        edge.reload(config)
+        wait_for("its end", lambda: container.links[0].ended)
+        self.assertEqual(self.ask(link, "after").status, 503)
+        self.assertEqual(container.count("after"), 0)
+
+    def test_sips(self):
+        containers = [Container(), Container(), Domain(self.pki, "app")]
+        edge = self.start(containers, {"main": [(0, {}), (1, {}), (2, self.secure())], "plain": [(0, {})]},
+                          rules=[{"match": {"method": "OPTIONS"}, "cluster": "plain"}])
+        edge.logged("event=container_up .*;tls")
+        link = self.peer()
+        for n in range(20):
+            self.assertEqual(self.ask(link, f"sips{n}", uri="sips:bob@core.example").status, 200)
+            self.assertEqual(self.where(f"sips{n}"), [2])
+        answer = self.ask(link, "insecure", "OPTIONS", uri="sips:bob@core.example")
+        self.assertEqual(answer.status, 480)
+        self.assertIn("381", answer.get("warning"))
+        self.assertEqual(self.where("insecure"), [])
+        dialog = self.invite(link, "call", uri="sips:bob@core.example")
+        self.assertTrue(all("sips:" in route for route in dialog["extra"].split("\r\n") if route), dialog["extra"])
+        dialog["uri"] = "sips:bob@127.0.0.1:9"
+        self.assertEqual(self.ask(link, "call", "BYE", cseq=2, **dialog).status, 200)
+        containers[2].close()
+        edge.logged("event=container_down .*;tls")
+        self.assertEqual(self.ask(link, "down", uri="sips:bob@core.example").status, 503, "not in the clear instead")
 
 
 if __name__ == "__main__":

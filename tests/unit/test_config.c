@@ -158,7 +158,6 @@ static const struct {
 	{ "{ \"affinity_failure_status\": 700 }", ": /affinity_failure_status: found 700, expected 0 to 699" },
 	{ SERVER("\"host\": \"127.0.0.1\", \"protocol\": \"UDP\""), ": /clusters/main/servers/0/protocol: \"UDP\" needs an internal listener" },
 	{ SERVER("\"host\": \"127.0.0.1\", \"tls\": \"edge\""), ": /clusters/main/servers/0/tls: only a server with \"protocol\": \"TLS\"" },
-	{ SERVER("\"host\": \"127.0.0.1\", \"distinguished_name\": \"CN=a\""), "/distinguished_name: \"distinguished_name\" is not supported" },
 	{ SERVER("\"host\": \"127.0.0.1\" }, { \"host\": \"127.0.0.1\", \"port\": 5060"), ": /clusters/main/servers/1: the same host and port as server 0" },
 	/* rules */
 	{ "{ \"routing_rules\": [ { \"cluster\": \"x\" } ] }", ": /routing_rules/0/cluster: there is no \"x\" under /clusters" },

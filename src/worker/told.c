@@ -1,0 +1,60 @@
+#include "worker/told.h"
+
+#include <stdlib.h>
+
+#include "common/presence.h"
+#include "worker/conn_table.h"
+
+#define IDS_MAX (2 * PEER_DOMAINS_MAX)
+
+/* Under which ids a connection is told. */
+struct told {
+	uint32_t count;
+	uint64_t id[IDS_MAX];
+};
+
+static struct presence *own(const struct worker *w)
+{
+	return &w->h->presence[w->h->worker];
+}
+
+/* Told once more is told once; a table that is full tells it the next time. */
+static void tell(struct worker *w, struct conn *c, uint64_t id)
+{
+	struct told *t = c->told;
+
+	for (uint32_t i = 0; t && i < t->count; i++)
+		if (t->id[i] == id)
+			return;
+	if (!t)
+		t = c->told = calloc(1, sizeof(*t));
+	if (t && t->count < IDS_MAX && presence_put(own(w), id, c->slot, c->generation))
+		t->id[t->count++] = id;
+}
+
+void told_gone(struct worker *w, struct conn *c)
+{
+	for (uint32_t i = 0; c->told && i < c->told->count; i++)
+		presence_remove(own(w), c->told->id[i], c->slot, c->generation);
+	free(c->told);
+	c->told = NULL;
+}
+
+void told_judged(struct worker *w, struct conn *c)
+{
+	told_gone(w, c);
+	for (uint32_t i = 0; i < c->judgement.domain_count; i++)
+		tell(w, c, route_back_id(w->img, &w->keys, c->judgement.domain[i]));
+}
+
+void told_offer(struct worker *w, struct conn *c, uint64_t id)
+{
+	tell(w, c, told_reusable(id));
+}
+
+struct conn *told_here(const struct worker *w, uint64_t id)
+{
+	uint32_t slot, generation;
+
+	return presence_here(own(w), id, &slot, &generation) ? conn_table_get(w->conns, slot, generation) : NULL;
+}

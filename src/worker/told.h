@@ -1,0 +1,33 @@
+/*
+ * told - what the other workers are told of this one's connections to external
+ * domains (common/presence), and taking it back.
+ *
+ * Process: worker.  May include: all of common, worker/conn.  Owns the list on each connection.
+ *
+ * A trusted connection is told under each domain that it is judged as, so that
+ * responses find another way back; one that requests may go over is told a
+ * second time, under an id of its own.
+ */
+#ifndef WORKER_TOLD_H
+#define WORKER_TOLD_H
+
+#include "common/base.h"
+#include "worker/conn.h"
+
+/* The id under which connections that requests may go over are told. */
+static inline uint64_t told_reusable(uint64_t id)
+{
+	return id ^ 0x9e3779b97f4a7c15u;
+}
+
+/* It has just been judged: tell it under what it is now, and nothing else. */
+void told_judged(struct worker *w, struct conn *c);
+/* Requests to the domain with this id may go over it. */
+void told_offer(struct worker *w, struct conn *c, uint64_t id);
+/* It is closed. */
+void told_gone(struct worker *w, struct conn *c);
+
+/* A connection of our own that is told under the id; NULL: none that still is there. */
+struct conn *told_here(const struct worker *w, uint64_t id);
+
+#endif

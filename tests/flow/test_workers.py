@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+"""Any worker reaches any connection: what comes to one and belongs to another, with 2 and with 8 workers."""
+import os
+import signal
+import time
+
+from harness import Container, FlowTest, PARTNER_DN, STRANGER_DN, free_port, main, request, wait_for
+
+FROM_INSIDE = dict(uri="sip:carol@partner.example", from_="sip:bob@core.example", via_host="127.0.0.1:5070")
+LINKS = 24  # with so many connections it is as good as certain that each of two workers, and most of eight, has some
+
+
+class Crossing:
+    """The cases; how many workers there are is said below."""
+
+    def start(self, **entry):
+        one = {"domain": "partner.example", "distinguished_name": PARTNER_DN, "protocol": "TLS", "host": "127.0.0.1",
+               "port": free_port(), **entry}
+        other = {"domain": "stranger.example", "distinguished_name": STRANGER_DN, "protocol": "TLS", "host": "127.0.0.1",
+                 "port": free_port()}
+        return self.edge(containers=1, external_domains=[one, other])
+
+    def counters(self):
+        return self.running.ctl("status")["counters"]
+
+    def aliased(self):
+        """A connection of the partner over which requests may go back."""
+        peer = self.peer()
+        peer.send(request(call_id=f"alias{time.monotonic_ns()}", via_host="client.partner.example;alias"))
+        self.assertEqual(peer.recv().status, 200)
+        return peer
+
+    def test_requests_reach_the_one_connection_from_every_worker(self):
+        self.start(reuse="alias")
+        peer = self.aliased()
+        for i in range(LINKS):
+            c = self.inside()
+            c.send(request("INVITE", call_id=f"cross{i}", branch=f"z9hG4bKc{i}", **FROM_INSIDE))
+            got = peer.recv()
+            self.assertEqual((got.method, got.get("call-id")), ("INVITE", f"cross{i}"))
+            peer.send(Container.reply(got))
+            answer = c.recv()
+            self.assertEqual((answer.status, answer.get("call-id")), (200, f"cross{i}"))
+            self.assertEqual(len(answer.all("via")), 1)
+            self.assertEqual(answer.all("p-preferred-identity"), ["<sip:carol@partner.example>"])
+        counters = self.counters()
+        self.assertGreater(counters["sipward_mail_sent_total"], 0)
+        self.assertEqual(counters["sipward_mail_broken_total"], 0)
+
+    def test_cancel_and_ack_follow_their_invite(self):
+        self.start(reuse="alias")
+        peers = [self.aliased() for _ in range(4)]
+        for i in range(LINKS):
+            c = self.inside()
+            c.send(request("INVITE", call_id=f"cancel{i}", branch=f"z9hG4bKx{i}", **FROM_INSIDE))
+            peer, invite = self.first_of(peers)
+            c.send(request("CANCEL", call_id=f"cancel{i}", branch=f"z9hG4bKx{i}", **FROM_INSIDE))
+            cancel = peer.recv()
+            self.assertEqual((cancel.method, cancel.get("call-id")), ("CANCEL", f"cancel{i}"))
+            self.assertEqual(cancel.all("via")[0].split(";")[1], invite.all("via")[0].split(";")[1])
+
+    def first_of(self, peers):
+        """Who gets the next message?"""
+        def look():
+            for p in peers:
+                try:
+                    return p, p.recv(0.02)
+                except TimeoutError:
+                    continue
+            return None
+        return wait_for("a message at a peer", look)
+
+    def test_responses_of_the_domain_over_other_connections(self):
+        self.start(reuse="alias")
+        peer = self.aliased()
+        others = [self.peer() for _ in range(LINKS)]
+        c = self.inside()
+        for i, other in enumerate(others):
+            c.send(request("INVITE", call_id=f"late{i}", branch=f"z9hG4bKl{i}", **FROM_INSIDE))
+            got = peer.recv()
+            other.send(Container.reply(got, "486 Busy Here"))
+            answer = c.recv()
+            self.assertEqual((answer.status, answer.get("call-id")), (486, f"late{i}"))
+            self.assertEqual(answer.all("p-preferred-identity"), ["<sip:carol@partner.example>"])
+
+    def test_responses_of_another_domain_count_nowhere(self):
+        edge = self.start(reuse="alias")
+        peer = self.aliased()
+        strangers = [self.peer("stranger") for _ in range(LINKS)]
+        c = self.inside()
+        c.send(request("INVITE", call_id="mine", **FROM_INSIDE))
+        got = peer.recv()
+        for s in strangers:
+            s.send(Container.reply(got, "200 OK", "P-Preferred-Identity: <sip:x@core.example>\r\n"))
+        wait_for("all of them", lambda: len(edge.logged("reason=response_wrong_domain")) == LINKS)
+        peer.send(Container.reply(got, "486 Busy Here"))
+        self.assertEqual(c.recv().status, 486)
+
+    def test_responses_of_containers_over_their_own_connections(self):
+        self.start()
+        self.container.answer = lambda msg: None
+        insides = [self.inside() for _ in range(LINKS)]
+        peer = self.peer()
+        for i, inside in enumerate(insides):
+            peer.send(request("INVITE", call_id=f"own{i}", branch=f"z9hG4bKo{i}"))
+            got = self.container.find(f"own{i}")
+            inside.send(Container.reply(got, "180 Ringing"))
+            self.assertEqual(peer.recv().status, 180)
+            inside.send(Container.reply(got))
+            answer = peer.recv()
+            self.assertEqual((answer.status, answer.get("call-id")), (200, f"own{i}"))
+        self.assertGreater(self.counters()["sipward_mail_received_total"], 0)
+
+    def test_a_request_whose_connection_ends_is_answered(self):
+        self.start(reuse="alias")
+        for round_ in range(4):
+            peer = self.aliased()
+            insides = [self.inside() for _ in range(8)]
+            peer.close()
+            for i, c in enumerate(insides):
+                c.send(request(call_id=f"gone{round_}-{i}", branch=f"z9hG4bKg{round_}-{i}", **FROM_INSIDE))
+            for c in insides:
+                answer = c.recv(20)
+                self.assertEqual(answer.status, 503)
+                self.assertTrue(answer.get("warning"))
+                self.assertEqual(len(answer.all("via")), 1)
+
+    def test_the_replacement_of_a_killed_worker_gets_mail(self):
+        edge = self.start(reuse="alias")
+        insides = [self.inside() for _ in range(LINKS)]
+        for victim in range(2):
+            before = edge.status()["workers"][victim]
+            os.kill(before["pid"], signal.SIGKILL)
+            wait_for("its replacement", lambda: edge.status()["workers"][victim]["pid"] not in (0, before["pid"]))
+            wait_for("its generation", lambda: edge.status()["workers"][victim]["generation"])
+        peer = wait_for("a connection", self.try_aliased)
+        worked = 0
+        for i, c in enumerate(insides + [self.inside() for _ in range(LINKS)]):
+            try:
+                c.send(request("INVITE", call_id=f"anew{i}", branch=f"z9hG4bKn{i}", **FROM_INSIDE))
+                got = peer.recv(1 if i < LINKS else 5)
+            except (OSError, TimeoutError):  # its worker was killed
+                self.assertLess(i, LINKS)
+                continue
+            self.assertEqual(got.get("call-id"), f"anew{i}")
+            peer.send(Container.reply(got))
+            self.assertEqual(c.recv().status, 200)
+            worked += 1
+        self.assertGreaterEqual(worked, LINKS)
+
+    def try_aliased(self):
+        try:
+            return self.aliased()
+        except (OSError, AttributeError):  # the dying worker's ring had taken it
+            return None
+
+
+class TwoWorkers(Crossing, FlowTest):
+    workers = 2
+
+
+class EightWorkers(Crossing, FlowTest):
+    workers = 8
+
+
+if __name__ == "__main__":
+    main()

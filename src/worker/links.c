@@ -365,7 +365,7 @@ enum links_pick links_pick_any(struct worker *w, const struct links_ask *ask, st
 
 	if (c && c->state == CONN_OPEN && conn_judge_again(w, c) && links_speaks_for(w, c, id)) {
 		out->conn = c;
-		return LINKS_READY;
+		return conn_queued(c) > w->img->settings->queue_bytes ? LINKS_FULL : LINKS_READY;
 	}
 	l = get(w, ask->domain, ask->name);
 	if (l && elsewhere(w, l, id, out))

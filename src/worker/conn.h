@@ -37,6 +37,7 @@ struct link_member;
 struct links;
 struct names;
 struct told;
+struct counted;
 struct post;
 struct post_office;
 
@@ -99,6 +100,7 @@ struct conn {
 	struct upstream *upstream; /* CONN_CONTAINER */
 	struct link *domain_link;   /* CONN_DOMAIN: what we opened it for */
 	struct link_member *members; /* the links that it serves: its own, or those that may use a peer's connection */
+	struct counted *counted;   /* for the limits of its domains */
 	struct told *told;	   /* what other workers know of it */
 	uint64_t offered_generation; /* of the image under which it was offered for reuse, for the domain `offered` */
 	uint32_t offered;
@@ -127,6 +129,14 @@ struct conn {
 	struct conn_link link[LIST_COUNT];
 };
 
+/* How busy the worker is. */
+struct load {
+	uint64_t turn_ns; /* the last turn took so long, waiting apart */
+	int64_t second;	  /* that `begun` counts */
+	uint64_t begun;	  /* requests that begin something */
+	uint64_t peak;	  /* most of them in a second */
+};
+
 /* Everything a worker is, for its own modules. */
 struct worker {
 	const struct heritage *h;
@@ -152,6 +162,7 @@ struct worker {
 	unsigned completions, receives, requests; /* of this turn: for the wait */
 	uint32_t sweep;	  /* next slot to look at for re-judging; UINT32_MAX: pass is over */
 	uint64_t sweep_next; /* when the next pass begins */
+	struct load load;
 	unsigned log_budget; /* lines about single messages left in this second */
 	bool draining;
 	bool stopping;

@@ -9,6 +9,7 @@
 #include "worker/events.h"
 #include "worker/hop.h"
 #include "worker/links.h"
+#include "worker/overload.h"
 #include "worker/park.h"
 #include "worker/post.h"
 #include "worker/upstream.h"
@@ -92,7 +93,9 @@ static enum refusal examine(struct worker *w, struct conn *c, const struct sip_m
 	route_plan_external(w->img, &w->keys, msg, domain, (uint32_t)w->wall, &p->plan);
 	if (p->plan.refusal != REFUSAL_NONE)
 		return p->plan.refusal;
-	r = route_check_uri(w->img, &p->plan, c->tls != NULL);
+	r = overload_request(w, msg, domain, p->plan.has_token);
+	if (r == REFUSAL_NONE)
+		r = route_check_uri(w->img, &p->plan, c->tls != NULL);
 	if (r != REFUSAL_NONE)
 		return r;
 	identity_decide(w->img, &c->judgement, msg, p->plan.has_token, &p->identity);
@@ -168,11 +171,15 @@ static enum refusal hand_over(struct worker *w, struct conn *c, const struct sip
 		.secure = p->plan.uri.scheme == URI_SIPS,
 	};
 	struct upstream_answer answer;
+	enum refusal r;
 
 	switch (upstream_pick(w, &ask, &answer)) {
 	case UPSTREAM_READY:
 		p->to = answer.conn;
 		p->server = answer.server;
+		r = overload_server(w, msg, p->server, p->plan.has_token);
+		if (r != REFUSAL_NONE)
+			return r;
 		forward(w, c, msg, p);
 		return REFUSAL_NONE;
 	case UPSTREAM_WAIT:

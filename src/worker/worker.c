@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "common/buckets.h"
 #include "common/clock.h"
 #include "common/confine.h"
 #include "common/heritage.h"
@@ -17,6 +18,7 @@
 #include "worker/keepalive.h"
 #include "worker/links.h"
 #include "worker/names.h"
+#include "worker/overload.h"
 #include "worker/post.h"
 #include "worker/told.h"
 #include "worker/upstream.h"
@@ -50,6 +52,7 @@ static int start(struct worker *w, char why[static 256])
 		snprintf(why, 256, "out of memory");
 		return -1;
 	}
+	counts_clear(w->h->buckets, w->h->worker);
 	if (tls_init() != 0) {
 		snprintf(why, 256, "the TLS library cannot be set up");
 		return -1;
@@ -303,6 +306,7 @@ static uint64_t turn(struct worker *w)
 	run_list(w, LIST_PARKED, conn_unpark);
 	flush_all(w);
 	post_flush(w);
+	overload_turn(w);
 	return due;
 }
 

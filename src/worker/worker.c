@@ -32,7 +32,10 @@
 #define SWEEP_SLICE 256		  /* connections looked at in one turn when all are judged again */
 #define LOG_LINES 1000		  /* about single messages and refusals, in one second */
 
-/* Newer kernels charge the rings of all workers to one limit, those of the dead for a while: each takes its share of a quarter. */
+/*
+ * Newer kernels charge the rings of all workers to one limit, and those of the
+ * dead for a while: each takes its share of a quarter.
+ */
 static unsigned ring_entries(const struct worker *w)
 {
 	unsigned entries = RING_ENTRIES;

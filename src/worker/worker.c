@@ -24,6 +24,8 @@
 #include "worker/upstream.h"
 
 #define RING_ENTRIES 4096
+#define RING_ENTRIES_MIN 256
+#define RING_ENTRY_BYTES 128 /* with its four completions */
 #define RECV_BUFFERS 512
 #define RECV_BUFFER_SIZE 16384
 #define HEADERS_MAX 4096	  /* upper bound of limits.header_fields */
@@ -32,9 +34,25 @@
 #define SWEEP_SLICE 256		  /* connections looked at in one turn when all are judged again */
 #define LOG_LINES 1000		  /* about single messages and refusals, in one second */
 
+/*
+ * Newer kernels charge the rings of all workers to one limit, and those of the
+ * dead for a while: each takes its share of a quarter.
+ */
+static unsigned ring_entries(const struct worker *w)
+{
+	unsigned entries = RING_ENTRIES;
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &lim) != 0)
+		return entries;
+	while (entries > RING_ENTRIES_MIN && (rlim_t)entries * RING_ENTRY_BYTES * w->h->workers > lim.rlim_cur / 4)
+		entries /= 2;
+	return entries;
+}
+
 static int start(struct worker *w, char why[static 256])
 {
-	struct ring_config config = { RING_ENTRIES, RECV_BUFFERS, RECV_BUFFER_SIZE };
+	struct ring_config config = { ring_entries(w), RECV_BUFFERS, RECV_BUFFER_SIZE };
 	const char *ring_why = NULL;
 
 	w->now = clock_mono_ns();

@@ -48,6 +48,11 @@ class Outbound(FlowTest):
         self.assertEqual(answer.all("p-preferred-identity"), ["<sip:carol@partner.example>"])
         self.assertEqual(len(answer.all("record-route")), 2)
         self.assertEqual(self.domain.names[0], "partner.example")
+        row = self.running.ctl("domains")["domains"][0]
+        self.assertEqual((row["domain"], row["connections"]), ("partner.example", 1))
+        ours = [r for r in self.running.ctl("connections")["connections"] if r["domain"] == "partner.example"]
+        self.assertEqual([(r["side"], r["trusted"]) for r in ours], [("external", True)])
+        self.running.logged("event=connection_opened.*trust=trusted domain=partner.example")
 
     def test_one_connection_serves_all_and_order_is_kept(self):
         self.start()

@@ -30,6 +30,16 @@ static struct image_section read_dns(struct config *c, const struct config_node 
 	return image_put_array(c->b, rows, good, sizeof(*rows));
 }
 
+/* A name counts only together with the CA that may issue it. */
+static void check_issuer(const struct config *c, const struct config_node *tls, uint32_t profile)
+{
+	const struct config_profile *p = profile == IMAGE_NONE ? NULL : &c->profile[profile];
+
+	if (p && p->trust_count > 1 && !p->any_trusted_ca)
+		config_bad(tls, "profile \"%s\" trusts more than one CA, so a name alone does not say who it is; expected a profile with the one that may issue it (or any_trusted_ca)",
+		    p->name);
+}
+
 /* TLS: with which certificate and whose trust, and who must answer; RFC 3325's trust needs a hop that is known. */
 static void read_security(struct config *c, const struct config_node *n, struct image_server *row)
 {
@@ -50,6 +60,7 @@ static void read_security(struct config *c, const struct config_node *n, struct 
 	if (tls.value) {
 		row->tls = config_profile_index(c, &tls);
 		config_check_outbound(c, &tls, row->tls);
+		check_issuer(c, &tls, row->tls);
 	}
 	row->dns = read_dns(c, n);
 }
@@ -106,6 +117,23 @@ static void check_twin(struct config *c, const struct config_node *n, const stru
 		}
 }
 
+/* One container has one connection, so all clusters that it stands in must mean the same by it. */
+static void check_same(struct config *c, const struct config_node *n, struct image_str id, json_t *seen)
+{
+	static const char *const keys[] = { "tls", "distinguished_name", "source_address" };
+	struct span text = image_heap_text(c->b, id);
+	json_t *own = json_object(), *first = json_object_getn(seen, text.p, text.len);
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (config_has(n, keys[i]) && json_object_set(own, keys[i], json_object_get(n->value, keys[i])) != 0)
+			image_builder_fail(c->b);
+	if (first && !json_equal(first, own))
+		config_bad(n, "the same host and port as a server of another cluster, but with another \"tls\", \"distinguished_name\" or \"source_address\"");
+	if (!first && json_object_setn(seen, text.p, text.len, own) != 0)
+		image_builder_fail(c->b);
+	json_decref(own);
+}
+
 /* OPTIONS to the servers; seconds in the configuration, milliseconds in the image. */
 static void read_probes(const struct config_node *n, struct image_cluster *row)
 {
@@ -122,7 +150,7 @@ static void read_probes(const struct config_node *n, struct image_cluster *row)
 		config_warn(n, "\"probe_timeout\" and \"probe_failures\" have no effect without \"probe_interval\"");
 }
 
-static void read_cluster(struct config *c, const struct config_node *n, const char *name)
+static void read_cluster(struct config *c, const struct config_node *n, const char *name, json_t *seen)
 {
 	struct config_node list = config_get(n, "servers", TYPE_ARRAY);
 	size_t count = json_array_size(list.value);
@@ -142,6 +170,8 @@ static void read_cluster(struct config *c, const struct config_node *n, const ch
 			continue;
 		rows[i] = read_server(c, &e);
 		check_twin(c, &e, rows, i);
+		if (rows[i].id.len)
+			check_same(c, &e, rows[i].id, seen);
 	}
 	row.servers = image_put_array(c->b, rows, count, sizeof(*rows));
 	read_probes(n, &row);
@@ -175,6 +205,7 @@ static void choose_default(struct config *c, const struct config_node *root, con
 void config_read_clusters(struct config *c, const struct config_node *root)
 {
 	struct config_node all = config_get(root, "clusters", TYPE_MAP);
+	json_t *seen = json_object(); /* id of a server -> what its first cluster says of it */
 	const char *name;
 	json_t *value;
 
@@ -182,7 +213,8 @@ void config_read_clusters(struct config *c, const struct config_node *root)
 		struct config_node n = config_get(&all, name, TYPE_OBJECT);
 
 		if (n.value)
-			read_cluster(c, &n, name);
+			read_cluster(c, &n, name, seen);
 	}
+	json_decref(seen);
 	choose_default(c, root, &all);
 }

@@ -12,6 +12,7 @@
 struct place {
 	uint8_t addr[16];
 	int64_t port; /* 0: the kernel chooses, so never the same */
+	bool datagram;
 };
 
 static bool is_wildcard(const uint8_t addr[16])
@@ -94,10 +95,8 @@ static void check_side(const struct config_node *n, enum image_side side)
 /* What this version would not do, though the configuration says it. */
 static void check_support(const struct config_node *n, const struct image_listener *row)
 {
-	struct config_node protocol = config_get(n, "protocol", TYPE_STRING), enforce = config_get(n, "enforce", TYPE_BOOLEAN);
+	struct config_node enforce = config_get(n, "enforce", TYPE_BOOLEAN);
 
-	if (row->protocol == PROTO_UDP)
-		config_bad(&protocol, "\"UDP\" is not supported by this version; expected \"TLS\" or \"TCP\"");
 	if (!row->enforce)
 		config_bad(&enforce, "false is not supported by this version; leave it out");
 }
@@ -195,6 +194,9 @@ static void read_listener(struct config *c, const struct config_node *n, struct 
 	check_support(n, &row);
 	read_address(c, n, &row, place);
 	read_profile(c, n, &row);
+	place->datagram = row.protocol == PROTO_UDP;
+	if (place->datagram)
+		*(row.side == SIDE_EXTERNAL ? &c->external_udp : &c->internal_udp) = true;
 	row.methods = read_methods(n);
 	row.allow = config_cidrs(c, &allow);
 	(void)image_add_listener(c->b, &row); /* the master finds it by its place */
@@ -205,7 +207,8 @@ static void check_twin(const struct config_node *n, const struct place *places, 
 	struct config_node port = config_get(n, "port", TYPE_INTEGER);
 
 	for (size_t j = 0; j < index; j++)
-		if (places[index].port && places[j].port == places[index].port && memcmp(places[j].addr, places[index].addr, 16) == 0) {
+		if (places[index].port && places[j].port == places[index].port && places[j].datagram == places[index].datagram &&
+		    memcmp(places[j].addr, places[index].addr, 16) == 0) {
 			config_bad(&port, "the same host and port as /listeners/%zu; expected another", j);
 			return;
 		}

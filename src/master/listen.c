@@ -25,6 +25,11 @@ static bool same_place(const struct listener *a, const struct listener *b)
 	return a->port == b->port && strcmp(a->host, b->host) == 0;
 }
 
+static bool is_datagram(const struct listener *l)
+{
+	return l->protocol == PROTO_UDP;
+}
+
 void listeners_match(const struct listener *want, size_t want_count, const struct listener *old, size_t old_count,
     size_t *match)
 {
@@ -46,7 +51,7 @@ size_t listeners_twice(const struct listener *l, size_t count)
 {
 	for (size_t i = 1; i < count; i++)
 		for (size_t j = 0; j < i; j++)
-			if (l[i].port != 0 && same_place(&l[i], &l[j]))
+			if (l[i].port != 0 && same_place(&l[i], &l[j]) && is_datagram(&l[i]) == is_datagram(&l[j]))
 				return i;
 	return count;
 }
@@ -92,17 +97,20 @@ static void set_port(union address *a, uint16_t port)
 }
 
 /* A bound socket, or -errno. */
-static int bind_one(const union address *a, socklen_t len, bool share)
+static int bind_one(const union address *a, socklen_t len, bool datagram, bool share)
 {
 	static const int on = 1;
-	int fd = socket(a->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool v6 = a->sa.sa_family == AF_INET6;
+	int fd = socket(a->sa.sa_family, (datagram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int rc;
 
 	if (fd < 0)
 		return -errno;
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+	/* A datagram's own address is asked for, so that its answer comes from there.  SO_REUSEADDR would share UDP ports. */
+	if ((datagram ? setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVPKTINFO : IP_PKTINFO, &on, sizeof(on))
+		      : setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on))) == 0 &&
 	    (!share || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0) &&
-	    (a->sa.sa_family != AF_INET6 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0) &&
+	    (!v6 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0) &&
 	    bind(fd, &a->sa, len) == 0)
 		return fd;
 	rc = -errno;
@@ -122,17 +130,17 @@ static int bound_port(int fd, uint16_t *port)
 }
 
 /* Do we listen on this port ourselves?  Then a probe would only find us. */
-static bool ours(const struct listeners *old, uint16_t port)
+static bool ours(const struct listeners *old, uint16_t port, bool datagram)
 {
 	for (size_t i = 0; i < old->count; i++)
-		if (old->listener[i].bound == port)
+		if (old->listener[i].bound == port && is_datagram(&old->listener[i]) == datagram)
 			return true;
 	return false;
 }
 
-static int probe(const union address *a, socklen_t len)
+static int probe(const union address *a, socklen_t len, bool datagram)
 {
-	int fd = bind_one(a, len, false);
+	int fd = bind_one(a, len, datagram, false);
 
 	if (fd < 0)
 		return fd;
@@ -168,10 +176,10 @@ static int bind_all(struct listener *l, uint32_t workers, const struct listeners
 	l->fresh = true;
 	l->bound = l->port;
 	set_port(&a, l->port);
-	if (l->port != 0 && !ours(old, l->port))
-		rc = probe(&a, len);
+	if (l->port != 0 && !ours(old, l->port, is_datagram(l)))
+		rc = probe(&a, len, is_datagram(l));
 	for (uint32_t w = 0; w < workers && rc == 0; w++) {
-		l->fds[w] = bind_one(&a, len, true);
+		l->fds[w] = bind_one(&a, len, is_datagram(l), true);
 		rc = l->fds[w] < 0 ? l->fds[w] : 0;
 		if (rc == 0 && w == 0) {
 			rc = bound_port(l->fds[0], &l->bound);
@@ -202,10 +210,6 @@ static int read_image(const struct image *img, struct listeners *out, char why[s
 		l->port = img->listener[i].port;
 		l->side = img->listener[i].side;
 		l->protocol = img->listener[i].protocol;
-		if (l->protocol == PROTO_UDP) {
-			explain(why, l, "UDP listeners are not supported yet");
-			return -EPROTONOSUPPORT;
-		}
 	}
 	return 0;
 }
@@ -252,7 +256,7 @@ int listeners_prepare(const struct image *img, const struct listeners *old, uint
 int listeners_listen(const struct listeners *l, char why[static 512])
 {
 	for (size_t i = 0; i < l->count; i++)
-		for (uint32_t w = 0; l->listener[i].fresh && w < l->workers; w++)
+		for (uint32_t w = 0; l->listener[i].fresh && !is_datagram(&l->listener[i]) && w < l->workers; w++)
 			if (listen(l->listener[i].fds[w], BACKLOG) != 0) {
 				explain(why, &l->listener[i], strerror(errno));
 				return -1;

@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "worker/conn_table.h"
+#include "worker/datagram.h"
 #include "worker/events.h"
 #include "worker/upstream.h"
 
@@ -23,6 +24,7 @@ struct socket_slot {
 	bool armed;
 	bool adopted;
 	bool waiting; /* for descriptors */
+	struct conn *datagram; /* UDP: what serves it */
 };
 
 struct listeners {
@@ -84,12 +86,48 @@ static void refresh(struct worker *w, struct listener *l, const struct heritage_
 	print_host(l->text + n, sizeof(l->text) - (size_t)n, image_text(w->img, row->host), s->port);
 }
 
+/* Nobody is accepted here: it goes on while the worker drains, for answers come this way. */
+static void arm_datagrams(struct worker *w, uint32_t i)
+{
+	struct socket_slot *s = &w->listeners->slot[i];
+
+	if (!s->datagram)
+		s->datagram = datagram_open(w, s->listener, s->fd);
+	s->waiting = !s->datagram;
+	if (!s->datagram) {
+		w->listeners->retry_at = w->now + PAUSE;
+		return;
+	}
+	ring_poll(w->ring, RING_POLL_DATAGRAM + i, s->generation, s->fd);
+	s->armed = true;
+	datagram_read(w, s->datagram); /* what came before the poll */
+}
+
+static void disarm_datagrams(struct worker *w, uint32_t i)
+{
+	struct socket_slot *s = &w->listeners->slot[i];
+
+	if (s->armed)
+		ring_cancel(w->ring, RING_POLL, RING_POLL_DATAGRAM + i, s->generation);
+	if (s->datagram)
+		datagram_close(w, s->datagram);
+	s->datagram = NULL;
+	s->armed = false;
+	s->generation++;
+}
+
 static void arm(struct worker *w, uint32_t i)
 {
 	struct socket_slot *s = &w->listeners->slot[i];
 	bool wanted = (s->worker == w->h->worker || s->adopted) && s->listener->index != IMAGE_NONE;
 
-	if (s->fd < 0 || s->armed || !wanted || w->listeners->stopped)
+	if (s->fd < 0 || s->armed || !wanted)
+		return;
+	if (s->listener->row.protocol == PROTO_UDP) {
+		arm_datagrams(w, i);
+		return;
+	}
+	if (w->listeners->stopped)
 		return;
 	ring_accept(w->ring, i, s->generation, s->fd);
 	s->armed = true;
@@ -100,7 +138,9 @@ static void disarm(struct worker *w, uint32_t i)
 {
 	struct socket_slot *s = &w->listeners->slot[i];
 
-	if (s->armed)
+	if (s->datagram)
+		disarm_datagrams(w, i);
+	else if (s->armed)
 		ring_cancel(w->ring, RING_ACCEPT, i, s->generation);
 }
 
@@ -196,7 +236,41 @@ void listeners_stop(struct worker *w)
 {
 	w->listeners->stopped = true;
 	for (uint32_t i = 0; i < w->listeners->count; i++)
-		disarm(w, i);
+		if (!w->listeners->slot[i].datagram)
+			disarm(w, i);
+}
+
+void listeners_on_poll(struct worker *w, const struct ring_event *e)
+{
+	uint32_t i = e->slot - RING_POLL_DATAGRAM;
+	struct socket_slot *s = i < w->listeners->count ? &w->listeners->slot[i] : NULL;
+
+	if (!s || !s->datagram || s->generation != e->generation)
+		return; /* of a socket that is served no more */
+	if (!e->more) {
+		s->armed = false;
+		arm(w, i);
+	} else {
+		datagram_read(w, s->datagram);
+	}
+}
+
+struct conn *listeners_datagram_of(const struct worker *w, uint64_t id)
+{
+	for (uint32_t i = 0; i < w->listeners->count; i++) {
+		const struct socket_slot *s = &w->listeners->slot[i];
+
+		if (s->datagram && s->worker == w->h->worker && s->listener->id == id)
+			return s->datagram;
+	}
+	return NULL;
+}
+
+struct conn *listeners_datagram(const struct worker *w, enum image_side side)
+{
+	const struct listener *l = listeners_first(w, side, PROTO_UDP);
+
+	return l && l->row.protocol == PROTO_UDP ? listeners_datagram_of(w, l->id) : NULL;
 }
 
 const struct listener *listeners_first(const struct worker *w, enum image_side side, enum image_protocol protocol)

@@ -45,6 +45,13 @@ void listeners_on_accept(struct worker *w, const struct ring_event *e);
 /* Begin again where accepting had to stop for want of descriptors; returns when to be called again. */
 uint64_t listeners_tick(struct worker *w);
 
+/* A UDP socket can be read. */
+void listeners_on_poll(struct worker *w, const struct ring_event *e);
+
+/* The connection of our own UDP socket: of the first listener of that side that has one, or of this one; NULL: none. */
+struct conn *listeners_datagram(const struct worker *w, enum image_side side);
+struct conn *listeners_datagram_of(const struct worker *w, uint64_t id);
+
 /* The first listener of a side that speaks the protocol, else the first of that side; NULL: it has none. */
 const struct listener *listeners_first(const struct worker *w, enum image_side side, enum image_protocol protocol);
 

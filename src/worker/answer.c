@@ -4,6 +4,7 @@
 
 #include "common/put.h"
 #include "common/sip/reply.h"
+#include "worker/datagram.h"
 #include "worker/events.h"
 
 #define ALLOW "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, SUBSCRIBE, NOTIFY, REFER, MESSAGE\r\n"
@@ -32,10 +33,11 @@ static void send_answer(struct worker *w, struct conn *c, const struct sip_msg *
 		.tag = siphash(&w->keys.branch, msg->call_id.p, msg->call_id.len),
 	};
 	size_t len = reply_build(msg, &reply, w->answer, ANSWER_MAX);
+	uint16_t port = c->port;
 	char *room;
 
-	if (len == 0)
-		return;
+	if (len == 0 || (c->datagram && !msg->via.whole.p))
+		return; /* a datagram without a Via is nobody's */
 	if (conn_queued(c) + len > w->img->settings->queue_bytes) {
 		no_room(w, c);
 		return;
@@ -46,7 +48,10 @@ static void send_answer(struct worker *w, struct conn *c, const struct sip_msg *
 		return;
 	}
 	memcpy(room, w->answer, len);
+	if (c->socket)
+		c->port = datagram_reply_port(c, &msg->via);
 	conn_written(w, c, len);
+	c->port = port;
 	counter_add(&w->counters->answered, 1);
 }
 

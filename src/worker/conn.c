@@ -103,6 +103,72 @@ size_t conn_messages(struct worker *w, struct conn *c, struct span in)
 	return done;
 }
 
+/* RFC 3261 18.3: what Content-Length leaves over is dropped; without it the body goes to the end. */
+static enum fault take_body(struct span rest, struct sip_msg *msg, struct msg_fault *why)
+{
+	if (msg->first[HDR_CONTENT_LENGTH] < 0)
+		msg->content_length = rest.len;
+	if (msg->content_length > rest.len) {
+		*why = (struct msg_fault){ .code = FAULT_BAD_LENGTH, .header = HDR_CONTENT_LENGTH };
+		return FAULT_BAD_LENGTH;
+	}
+	msg->body = span_head(rest, msg->content_length);
+	return FAULT_NONE;
+}
+
+/* Nothing can be sent back to who does not say where he is; and a stray packet is worth no answer. */
+static bool is_lost(struct worker *w, const struct sip_msg *msg)
+{
+	if (msg->via.whole.p)
+		return false;
+	counter_add(&w->counters->datagrams_dropped, 1);
+	return true;
+}
+
+void conn_datagram(struct worker *w, struct conn *c, struct span in)
+{
+	const struct settings *s = w->img->settings;
+	struct msg_rules rules = { .body_max = s->body_bytes, .identity = &w->img->strip, .stream = false };
+	struct framer framer = { 0 };
+	struct span head, text;
+	struct msg_fault why = { 0 };
+	struct sip_msg msg;
+	enum fault fault;
+
+	while (in.len && (in.p[0] == '\r' || in.p[0] == '\n')) /* keep-alives, and what stands before a message (RFC 3261 7.5) */
+		in = span_from(in, 1);
+	if (in.len == 0)
+		return;
+	switch (frame_next(&framer, s->header_bytes, in, &head)) {
+	case FRAME_HEAD:
+		break;
+	case FRAME_BAD_LINE:
+		answer_broken(w, c, FAULT_BARE_LINE_END, in);
+		return;
+	case FRAME_NOT_SIP:
+	case FRAME_TOO_BIG:
+	case FRAME_MORE:
+	case FRAME_PING:
+	case FRAME_CRLF:
+		counter_add(&w->counters->datagrams_dropped, 1);
+		return;
+	}
+	text = framer.folded ? span_of(w->unfolded, frame_unfold(head, w->unfolded)) : head;
+	fault = msg_parse(text, &rules, w->headers, MIN(s->header_fields, w->header_max), &msg, &why);
+	if (is_lost(w, &msg))
+		return;
+	if (fault == FAULT_NONE)
+		fault = take_body(span_from(in, head.len), &msg, &why);
+	w->requests++;
+	c->messages++;
+	if (c->kind == CONN_EXTERNAL && msg.is_request)
+		counter_add(&w->counters->requests_in, 1);
+	if (fault != FAULT_NONE)
+		answer_fault(w, c, &msg, &why);
+	else
+		route_message(w, c, &msg, span_head(in, head.len + msg.body.len));
+}
+
 void conn_retry(struct worker *w, struct conn *c, struct span message)
 {
 	struct framer framer = c->framer;
@@ -111,6 +177,10 @@ void conn_retry(struct worker *w, struct conn *c, struct span message)
 	/* It was counted when it came. */
 	c->messages--;
 	counter_add(&w->counters->requests_in, (uint64_t)-1);
+	if (c->datagram) {
+		conn_datagram(w, c, message);
+		return;
+	}
 	/* The message was whole and passed once; what stands in the connection's own state is another's. */
 	c->framer = (struct framer){ 0 };
 	c->need = 0;

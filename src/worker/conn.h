@@ -88,7 +88,8 @@ struct conn {
 	uint32_t paused_slot, paused_generation; /* while paused: whose queue is full */
 	bool message_timer;   /* the timer runs for the message that is arriving */
 	bool counted_handshake;
-	bool datagram;	      /* a UDP socket of ours: addr, port and local belong to the datagram in hand */
+	bool datagram;	      /* UDP, see datagram.h */
+	bool socket;	      /* datagram: a listener's socket; addr, port and local belong to the datagram in hand */
 	uint8_t addr[16];     /* peer, IPv4 mapped */
 	uint8_t local[16];    /* the address of ours that it came to: of an accepted connection, or the datagram */
 	uint16_t port;
@@ -214,6 +215,9 @@ void conn_on_timer(struct worker *w, struct conn *c);
  * Stops early when the connection is paused or ends.
  */
 size_t conn_messages(struct worker *w, struct conn *c, struct span in);
+
+/* A datagram: one message, or nothing. */
+void conn_datagram(struct worker *w, struct conn *c, struct span in);
 
 /* A message that waited for a container is to be tried again. */
 void conn_retry(struct worker *w, struct conn *c, struct span message);

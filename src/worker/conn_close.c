@@ -97,11 +97,14 @@ void conn_shut(struct worker *w, struct conn *c)
 	c->state = CONN_CLOSING;
 	timer_clear(w->wheel, &c->timer);
 	conn_list_remove(w, LIST_DIRTY, c);
-	(void)shutdown(c->fd, SHUT_RDWR); /* ends the receive and a send that are under way; a lost peer is no error */
+	if (!c->datagram) /* the socket is others' as well */
+		(void)shutdown(c->fd, SHUT_RDWR); /* ends the receive and a send that are under way; a lost peer is no error */
 }
 
 void conn_kill(struct worker *w, struct conn *c, const char *reason)
 {
+	if (c->socket)
+		return; /* one peer's trouble is not the others' */
 	leave(w, c, reason);
 	conn_shut(w, c);
 	buf_clear(&c->plain);
@@ -127,7 +130,7 @@ void conn_close(struct worker *w, struct conn *c, const char *reason)
 {
 	if (c->state >= CONN_FLUSHING)
 		return;
-	if (c->state == CONN_CONNECTING) {
+	if (c->state == CONN_CONNECTING || c->datagram) {
 		conn_kill(w, c, reason);
 		return;
 	}

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "common/clock.h"
+#include "worker/datagram.h"
 #include "worker/events.h"
 
 #define TURN_BYTES (64 * 1024)  /* one connection's share of a turn */
@@ -42,6 +43,10 @@ char *conn_room(struct conn *c, size_t n)
 void conn_written(struct worker *w, struct conn *c, size_t n)
 {
 	buf_commit(c->tls ? &c->plain : &c->out, n);
+	if (c->datagram) {
+		datagram_send(w, c);
+		return;
+	}
 	conn_list_add(w, LIST_DIRTY, c);
 }
 
@@ -302,6 +307,10 @@ void conn_again(struct worker *w, struct conn *c)
 	struct buf held;
 	size_t off = 0;
 
+	if (c->socket) {
+		datagram_read(w, c);
+		return;
+	}
 	if (c->state >= CONN_FLUSHING || c->paused)
 		return;
 	if (c->in.len)
@@ -340,7 +349,7 @@ void conn_unpark(struct worker *w, struct conn *c)
 
 void conn_pause(struct worker *w, struct conn *c, const struct conn *to)
 {
-	if (c->paused)
+	if (c->paused || c->socket)
 		return;
 	counter_add(&w->counters->paused, 1);
 	c->paused = true;

@@ -83,7 +83,7 @@ bool conn_judge_again(struct worker *w, struct conn *c)
 	struct peer_judgement before = c->judgement;
 	bool was_trusted = is_trusted(c);
 
-	if (is_inside(c) && !c->tls) /* its address was looked at when it came */
+	if (c->socket || (is_inside(c) && !c->tls)) /* its address was looked at when it came */
 		return true;
 	if (c->judgement.generation != w->img->h->generation || c->judgement.valid_until <= w->wall) {
 		judge(w, c);

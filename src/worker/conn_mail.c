@@ -66,7 +66,7 @@ static bool pass_answer(struct worker *w, const struct post *p, struct span answ
 
 static bool parse_head(struct worker *w, struct span head, size_t fields, struct sip_msg *msg)
 {
-	struct msg_rules rules = { .body_max = w->img->settings->body_bytes, .identity = &w->img->strip, .stream = true };
+	struct msg_rules rules = { .body_max = w->img->settings->body_bytes, .identity = &w->img->strip, .stream = false };
 	struct msg_fault why;
 
 	return msg_parse(head, &rules, w->headers, MIN(fields, w->header_max), msg, &why) == FAULT_NONE;
@@ -84,7 +84,7 @@ static bool parse(struct worker *w, struct span raw, struct sip_msg *msg)
 	if (!parse_head(w, framer.folded ? span_of(w->unfolded, frame_unfold(head, w->unfolded)) : head, s->header_fields, msg))
 		return false;
 	msg->body = span_from(raw, head.len);
-	return msg->body.len == msg->content_length;
+	return msg->first[HDR_CONTENT_LENGTH] < 0 || msg->body.len == msg->content_length; /* a datagram may have none */
 }
 
 static bool pass_response(struct worker *w, const struct post *p, struct span raw)

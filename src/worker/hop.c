@@ -29,8 +29,8 @@ static void put_shown(struct put *o, const struct listener *l)
 	put_span(o, span_of(l->shown, l->shown_len));
 }
 
-size_t hop_via(struct worker *w, const struct conn *from, struct hop_end to, struct span branch,
-    const struct way_back *back, char *out, size_t cap)
+size_t hop_via(struct worker *w, const struct conn *from, struct hop_end to, struct span branch, struct span back,
+    char *out, size_t cap)
 {
 	static const struct span transport[] = {
 		[PROTO_TLS] = { "Via: SIP/2.0/TLS ", 17 },
@@ -39,7 +39,6 @@ size_t hop_via(struct worker *w, const struct conn *from, struct hop_end to, str
 	};
 	const struct listener *shown = to.listener;
 	struct put o = put_into(out, cap);
-	char token[TOKEN_TEXT_MAX];
 
 	if (!shown)
 		shown = hop_listener(w, from);
@@ -50,8 +49,8 @@ size_t hop_via(struct worker *w, const struct conn *from, struct hop_end to, str
 	put_span(&o, SPAN(";branch="));
 	put_span(&o, branch);
 	put_span(&o, SPAN(";" HOP_BACK "="));
-	put_span(&o, span_of(token, way_back_write(&w->way_back_key, back, token)));
-	if (back->kind == BACK_INSIDE && to.protocol != PROTO_UDP)
+	put_span(&o, back);
+	if ((from->kind == CONN_INTERNAL || from->kind == CONN_CONTAINER) && to.protocol != PROTO_UDP)
 		put_span(&o, SPAN(";alias"));
 	put_span(&o, SPAN("\r\n"));
 	return put_done(&o).len;

@@ -42,9 +42,9 @@ struct hop_end hop_end_elsewhere(const struct worker *w, enum image_protocol pro
  */
 const struct listener *hop_listener(const struct worker *w, const struct conn *c);
 
-/* Our whole Via line for a request from `from` to `to`; its length, 0: no room. */
-MUST_USE size_t hop_via(struct worker *w, const struct conn *from, struct hop_end to, struct span branch,
-    const struct way_back *back, char *out, size_t cap);
+/* Our whole Via line for a request from `from` to `to`, with this way back; its length, 0: no room. */
+MUST_USE size_t hop_via(struct worker *w, const struct conn *from, struct hop_end to, struct span branch, struct span back,
+    char *out, size_t cap);
 
 /*
  * Record-Route of both sides, the one towards `to` on top; `secure`: the

@@ -5,7 +5,7 @@
 #include "common/policy/rewrite.h"
 #include "common/policy/rules.h"
 #include "worker/answer.h"
-#include "worker/conn_table.h"
+#include "worker/back.h"
 #include "worker/events.h"
 #include "worker/hop.h"
 #include "worker/links.h"
@@ -23,18 +23,14 @@ struct passage {
 	unsigned status; /* RULE, AFFINITY: what the configuration says */
 };
 
-static size_t write_via(struct worker *w, struct conn *c, const struct passage *p, char *out, size_t cap)
+static size_t write_via(struct worker *w, struct conn *c, const struct sip_msg *msg, const struct passage *p, char *out,
+    size_t cap)
 {
-	struct way_back back = {
-		.kind = BACK_OUTSIDE,
-		.incarnation = w->h->incarnation,
-		.slot = c->slot,
-		.generation = c->generation,
-		.domain = route_back_id(w->img, &w->keys, p->identity.domain),
-		.time = (uint32_t)w->wall,
-	};
+	struct way_back way = { .kind = BACK_OUTSIDE, .domain = route_back_id(w->img, &w->keys, p->identity.domain) };
+	char token[TOKEN_TEXT_MAX];
+	struct span back = span_of(token, back_write(w, c, &msg->via, &way, token));
 
-	return hop_via(w, c, hop_end_of(w, p->to), span_of(p->branch, ROUTE_BRANCH_LEN), &back, out, cap);
+	return hop_via(w, c, hop_end_of(w, p->to), span_of(p->branch, ROUTE_BRANCH_LEN), back, out, cap);
 }
 
 static size_t write_record_route(struct worker *w, struct conn *c, const struct sip_msg *msg, const struct passage *p,
@@ -54,7 +50,7 @@ static void forward(struct worker *w, struct conn *c, const struct sip_msg *msg,
 {
 	char via[HOP_LINES_MAX], routes[HOP_LINES_MAX];
 	struct rewrite_request how = {
-		.via = span_of(via, write_via(w, c, p, via, sizeof(via))),
+		.via = span_of(via, write_via(w, c, msg, p, via, sizeof(via))),
 		.source = span_of(c->addr_text, c->addr_text_len),
 		.source_port = c->port,
 		.plan = &p->plan,
@@ -222,12 +218,12 @@ void inbound_request(struct worker *w, struct conn *c, const struct sip_msg *msg
 /* ---- from a container back outside ---- */
 
 /* What our Via says about the request that it answers. */
-static enum refusal read_way_back(struct worker *w, const struct sip_msg *msg, struct way_back *back)
+static enum refusal read_back(struct worker *w, const struct sip_msg *msg, struct back *back)
 {
 	struct span text;
 
-	if (!uri_param(msg->via.params, SPAN(HOP_BACK), &text) ||
-	    way_back_read(&w->way_back_key, text, back) != TOKEN_VALID || back->kind != BACK_OUTSIDE)
+	if (!uri_param(msg->via.params, SPAN(HOP_BACK), &text) || back_read(w, text, back) != TOKEN_VALID ||
+	    back->way.kind != BACK_OUTSIDE)
 		return REFUSAL_RESPONSE_FORGED;
 	if (!msg->via_rest.p && msg_next_header(msg, HDR_VIA, (size_t)msg->first[HDR_VIA] + 1) < 0)
 		return REFUSAL_RESPONSE_LAST_VIA;
@@ -235,23 +231,24 @@ static enum refusal read_way_back(struct worker *w, const struct sip_msg *msg, s
 }
 
 /* Another worker's connection: it takes the response as if it had come there. */
-static bool post_response(struct worker *w, const struct way_back *back, struct span raw)
+static bool post_response(struct worker *w, const struct back *back, struct span raw)
 {
-	struct post p = { .kind = POST_RESPONSE, .slot = back->slot, .generation = back->generation, .incarnation = back->incarnation };
-	int worker = back->incarnation == w->h->incarnation ? -1 : post_worker(w, back->incarnation);
+	struct post p = { .kind = POST_RESPONSE, .slot = back->way.slot, .generation = back->way.generation,
+		.incarnation = back->way.incarnation };
+	int worker = back->datagram || p.incarnation == w->h->incarnation ? -1 : post_worker(w, p.incarnation);
 
 	return worker >= 0 && post_send(w, (uint32_t)worker, &p, raw);
 }
 
 /* The connection that the request came on, if it is still what it was. */
-static enum refusal asker(struct worker *w, const struct way_back *back, struct conn **to)
+static enum refusal asker(struct worker *w, const struct back *back, struct conn **to)
 {
-	struct conn *c = back->incarnation == w->h->incarnation ? conn_table_get(w->conns, back->slot, back->generation) : NULL;
+	struct conn *c = back_conn(w, back);
 
-	if (!c || (c->kind != CONN_EXTERNAL && c->kind != CONN_DOMAIN) || c->state != CONN_OPEN || !conn_judge_again(w, c))
+	if (!c || (c->kind != CONN_EXTERNAL && c->kind != CONN_DOMAIN) || !conn_judge_again(w, c))
 		return REFUSAL_RESPONSE_GONE;
 	*to = c;
-	if (back->domain ? links_speaks_for(w, c, back->domain) : c->judgement.domain_count == 0)
+	if (back->way.domain ? links_speaks_for(w, c, back->way.domain) : c->judgement.domain_count == 0)
 		return REFUSAL_NONE;
 	return REFUSAL_RESPONSE_DOMAIN;
 }
@@ -272,14 +269,14 @@ static bool post_ready(struct worker *w, const struct sip_msg *msg, uint32_t dom
  * RFC 3261 18.2.2, but for addresses in a Via: another connection of the same
  * domain, or a new one to where it is configured to be.  *to NULL: it is on its way, or waits.
  */
-static enum refusal another(struct worker *w, struct conn *c, const struct sip_msg *msg, const struct way_back *back,
+static enum refusal another(struct worker *w, struct conn *c, const struct sip_msg *msg, const struct back *back,
     struct span raw, struct conn **to)
 {
-	struct links_ask ask = { .domain = image_find_id(w->img, IMAGE_ID_BACK, back->domain), .method = METHOD_OTHER,
+	struct links_ask ask = { .domain = image_find_id(w->img, IMAGE_ID_BACK, back->way.domain), .method = METHOD_OTHER,
 		.size = raw.len };
 	struct links_answer answer;
 
-	if (back->domain == 0 || ask.domain == IMAGE_NONE)
+	if (back->way.domain == 0 || ask.domain == IMAGE_NONE)
 		return REFUSAL_RESPONSE_GONE;
 	switch (links_pick_any(w, &ask, &answer)) {
 	case LINKS_READY:
@@ -330,8 +327,8 @@ static bool send_back(struct worker *w, const struct sip_msg *msg, struct conn *
 static enum refusal take_response(struct worker *w, struct conn *c, const struct sip_msg *msg, struct span raw)
 {
 	struct conn *to = NULL;
-	struct way_back back;
-	enum refusal r = read_way_back(w, msg, &back);
+	struct back back;
+	enum refusal r = read_back(w, msg, &back);
 
 	if (r != REFUSAL_NONE)
 		return r;

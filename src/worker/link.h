@@ -40,6 +40,7 @@ struct link {
 	enum link_state state;
 	struct conn *dialing;
 	struct link_member *members;
+	uint32_t peer_slot, peer_generation; /* of the connection that sends datagrams, if it still is there */
 	unsigned host, target;	/* which of the entry's hosts, which of its addresses is being tried */
 	struct name_answer answer;
 	bool answered;		/* `answer` is that of `host` */
@@ -62,6 +63,11 @@ void link_begin(struct worker *w, struct link *l);
 void link_step(struct worker *w, struct link *l);
 /* The connection that was being opened has ended. */
 void link_attempt_failed(struct worker *w, struct link *l, struct conn *c);
+
+/* UDP: what sends to the first address of its hosts; NULL: not known yet, or never (l->state tells). */
+struct conn *link_datagram(struct worker *w, struct link *l);
+/* Nothing is sent there any more. */
+void link_drop_peer(struct worker *w, struct link *l);
 
 /* ---- links.c ---- */
 

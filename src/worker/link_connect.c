@@ -4,6 +4,8 @@
 
 #include "common/addr.h"
 #include "common/clock.h"
+#include "worker/conn_table.h"
+#include "worker/datagram.h"
 #include "worker/dial.h"
 #include "worker/events.h"
 #include "worker/links.h"
@@ -168,4 +170,49 @@ void link_attempt_failed(struct worker *w, struct link *l, struct conn *c)
 	}
 	l->step_due = true; /* later: a message may be in the middle of being handled */
 	link_busy(w, l);
+}
+
+/* The peer that stands for the address, made anew when that has become another. */
+static struct conn *peer_of(struct worker *w, struct link *l)
+{
+	struct conn *c = conn_table_get(w->conns, l->peer_slot, l->peer_generation);
+
+	if (c && c->domain_link == l && c->state == CONN_OPEN && c->port == l->answer.target[0].port &&
+	    memcmp(c->addr, l->answer.target[0].addr, 16) == 0)
+		return c;
+	link_drop_peer(w, l);
+	c = datagram_peer(w, CONN_DOMAIN, l->answer.target[0].addr, l->answer.target[0].port);
+	if (!c)
+		return NULL;
+	c->domain_link = l;
+	l->peer_slot = c->slot;
+	l->peer_generation = c->generation;
+	return c;
+}
+
+void link_drop_peer(struct worker *w, struct link *l)
+{
+	struct conn *c = conn_table_get(w->conns, l->peer_slot, l->peer_generation);
+
+	if (c && c->domain_link == l)
+		conn_kill(w, c, "not used any more");
+}
+
+struct conn *link_datagram(struct worker *w, struct link *l)
+{
+	why(l, REFUSAL_DOMAIN_DOWN, "its host has no address");
+	for (l->host = 0; l->host < host_count(w, l); l->host++) {
+		enum names_status st = resolve(w, l);
+
+		if (st == NAMES_PENDING) {
+			wait_for_name(w, l);
+			return NULL;
+		}
+		if (st == NAMES_READY && l->answer.count && !leads_inside(w, l, l->answer.target[0].addr)) {
+			l->state = LINK_IDLE;
+			return peer_of(w, l);
+		}
+	}
+	l->state = LINK_IDLE;
+	return NULL;
 }

@@ -13,6 +13,7 @@
 #include "worker/told.h"
 
 #define BUCKETS 4096 /* a power of two */
+#define STREAM_ABOVE 1300 /* RFC 3261 18.1.1: larger requests go by a stream */
 #define FORGET_AFTER (60 * NSEC_PER_SEC)
 #define FORGET_SLICE 64 /* buckets looked at in one turn */
 
@@ -316,9 +317,21 @@ static bool elsewhere(struct worker *w, const struct link *l, uint64_t id, struc
 	return true;
 }
 
+/* Its connection is an address: the first one that its hosts have. */
+static enum links_pick by_datagram(struct worker *w, struct link *l, const struct links_ask *ask, struct links_answer *out)
+{
+	struct conn *c = link_datagram(w, l);
+
+	if (c)
+		return ready(w, ask, c, out);
+	return l->state == LINK_RESOLVING ? LINKS_WAIT : none(l, out);
+}
+
 enum links_pick links_pick(struct worker *w, const struct links_ask *ask, struct links_answer *out)
 {
 	struct link *l = get(w, ask->domain, ask->name);
+	bool datagrams = w->img->domain[ask->domain].protocol == PROTO_UDP;
+	enum links_pick pick;
 	struct conn *c;
 
 	*out = (struct links_answer){ .link = l, .refusal = REFUSAL_DOMAIN_DOWN, .warning = "out of memory" };
@@ -337,7 +350,11 @@ enum links_pick links_pick(struct worker *w, const struct links_ask *ask, struct
 		remember(w, ask, out->post.incarnation, out->post.slot, out->post.generation);
 		return LINKS_POST;
 	}
-	return wait_or_none(w, l, out);
+	if (datagrams && ask->size <= STREAM_ABOVE)
+		return by_datagram(w, l, ask, out);
+	pick = wait_or_none(w, l, out);
+	/* RFC 3261 18.1.1: what does not take streams gets the datagram all the same. */
+	return datagrams && pick == LINKS_NONE ? by_datagram(w, l, ask, out) : pick;
 }
 
 enum links_pick links_pick_any(struct worker *w, const struct links_ask *ask, struct links_answer *out)
@@ -348,7 +365,7 @@ enum links_pick links_pick_any(struct worker *w, const struct links_ask *ask, st
 
 	if (c && c->state == CONN_OPEN && conn_judge_again(w, c) && links_speaks_for(w, c, id)) {
 		out->conn = c;
-		return LINKS_READY;
+		return conn_queued(c) > w->img->settings->queue_bytes ? LINKS_FULL : LINKS_READY;
 	}
 	l = get(w, ask->domain, ask->name);
 	if (l && elsewhere(w, l, id, out))
@@ -385,6 +402,7 @@ static void forget_some(struct worker *w)
 			}
 			*at = l->next;
 			ls->count--;
+			link_drop_peer(w, l);
 			free(l);
 		}
 	}

@@ -5,7 +5,7 @@
 #include "common/policy/rewrite.h"
 #include "common/put.h"
 #include "worker/answer.h"
-#include "worker/conn_table.h"
+#include "worker/back.h"
 #include "worker/events.h"
 #include "worker/hop.h"
 #include "worker/keepalive.h"
@@ -19,7 +19,25 @@ struct passage {
 	struct route_outside where;
 	char branch[ROUTE_BRANCH_LEN];
 	struct hop_end to;
+	uint64_t veil; /* it leaves by datagram: of where to */
 };
+
+/*
+ * Nobody proves anything by datagram: its answer must come from where the
+ * request went.  So that any worker can see it, the domain in our Via is veiled by that.
+ */
+static uint64_t veil_of(const struct worker *w, const struct conn *c)
+{
+	struct siphash_state s;
+
+	if (!c->datagram)
+		return 0;
+	siphash_begin(&s, &w->way_back_key);
+	siphash_add(&s, "veil", 4);
+	siphash_add(&s, c->addr, sizeof(c->addr));
+	siphash_add(&s, &c->port, sizeof(c->port));
+	return siphash_end(&s) | 1;
+}
 
 /* ---- a request ---- */
 
@@ -27,17 +45,15 @@ static size_t write_via(struct worker *w, struct conn *c, const struct sip_msg *
     size_t cap)
 {
 	const struct image_server *server = upstream_sender(w, c, msg);
-	struct way_back back = {
-		.kind = BACK_INSIDE,
-		.incarnation = w->h->incarnation,
-		.slot = c->slot,
-		.generation = c->generation,
-		.domain = route_back_id(w->img, &w->keys, p->where.domain),
+	struct way_back way = {
+		.kind = p->veil ? BACK_INSIDE_DATAGRAM : BACK_INSIDE,
+		.domain = route_back_id(w->img, &w->keys, p->where.domain) ^ p->veil,
 		.container = server ? route_server_back_id(w->img, &w->keys, server) : 0,
-		.time = (uint32_t)w->wall,
 	};
+	char token[TOKEN_TEXT_MAX];
+	struct span back = span_of(token, back_write(w, c, &msg->via, &way, token));
 
-	return hop_via(w, c, p->to, span_of(p->branch, ROUTE_BRANCH_LEN), &back, out, cap);
+	return hop_via(w, c, p->to, span_of(p->branch, ROUTE_BRANCH_LEN), back, out, cap);
 }
 
 static size_t write_record_route(struct worker *w, struct conn *c, const struct sip_msg *msg, const struct passage *p,
@@ -86,6 +102,7 @@ static enum refusal forward(struct worker *w, struct conn *c, const struct sip_m
 	char *room;
 
 	p->to = hop_end_of(w, to);
+	p->veil = veil_of(w, to);
 	how = plan_rewrite(w, c, msg, p, via, routes);
 	bound = rewrite_bound(msg, &how);
 	room = how.via.len ? conn_room(to, bound) : NULL;
@@ -215,14 +232,21 @@ struct answerer {
 };
 
 /* Only the domain that the request went to may answer. */
-static bool speaks_for(const struct worker *w, const struct answerer *a, uint64_t id)
+static bool speaks_for(const struct worker *w, const struct answerer *a, const struct way_back *way)
 {
-	if (a->conn)
-		return links_speaks_for(w, a->conn, id);
+	uint32_t domain;
+
+	if (a->conn && way->kind == BACK_INSIDE)
+		return links_speaks_for(w, a->conn, way->domain);
+	if (a->conn) {
+		domain = image_find_id(w->img, IMAGE_ID_BACK, way->domain);
+		return domain != IMAGE_NONE && w->img->domain[domain].protocol == PROTO_UDP &&
+		    (w->img->domain[domain].flags & DOMAIN_ENABLED);
+	}
 	for (uint32_t i = 0; i < a->post->domain_count; i++)
-		if (a->post->domains[i] == id)
+		if (a->post->domains[i] == way->domain)
 			return true;
-	return a->post->domain == id;
+	return a->post->domain == way->domain;
 }
 
 /* A connection may stand for several domains: the answer is that of the one which was asked, if it is trusted to be it. */
@@ -245,25 +269,32 @@ static void judgement_of(const struct worker *w, const struct answerer *a, uint6
 }
 
 /* What our Via says about the request that it answers. */
-static enum refusal read_way_back(struct worker *w, const struct answerer *a, const struct sip_msg *msg, struct way_back *back)
+static enum refusal read_back(struct worker *w, const struct answerer *a, const struct sip_msg *msg, struct back *back)
 {
+	struct way_back *way = &back->way;
 	struct span text;
 
 	if (!uri_param(msg->via.params, SPAN(HOP_BACK), &text))
 		return REFUSAL_RESPONSE_NO_VIA;
-	if (way_back_read(&w->way_back_key, text, back) != TOKEN_VALID || back->kind != BACK_INSIDE)
+	if (back_read(w, text, back) != TOKEN_VALID || (way->kind != BACK_INSIDE && way->kind != BACK_INSIDE_DATAGRAM))
 		return REFUSAL_RESPONSE_FORGED;
 	if (!msg->via_rest.p && msg_next_header(msg, HDR_VIA, (size_t)msg->first[HDR_VIA] + 1) < 0)
 		return REFUSAL_RESPONSE_LAST_VIA;
-	return speaks_for(w, a, back->domain) ? REFUSAL_NONE : REFUSAL_RESPONSE_DOMAIN;
+	if (way->kind == BACK_INSIDE_DATAGRAM) {
+		if (a->conn && !a->conn->datagram)
+			return REFUSAL_RESPONSE_DOMAIN;
+		way->domain = a->conn ? way->domain ^ veil_of(w, a->conn) : a->post->domain; /* whose worker has lifted it */
+	}
+	return speaks_for(w, a, way) ? REFUSAL_NONE : REFUSAL_RESPONSE_DOMAIN;
 }
 
 /* The worker whose container asked gets the response as it came, and who it came from. */
-static bool post_response(struct worker *w, const struct answerer *a, const struct way_back *back, struct span raw)
+static bool post_response(struct worker *w, const struct answerer *a, const struct back *back, struct span raw)
 {
-	struct post p = { .kind = POST_RESPONSE, .from_outside = 1, .slot = back->slot, .generation = back->generation,
-		.incarnation = back->incarnation, .domain = back->domain };
-	int worker = a->conn && back->incarnation != w->h->incarnation ? post_worker(w, back->incarnation) : -1;
+	struct post p = { .kind = POST_RESPONSE, .from_outside = 1, .slot = back->way.slot, .generation = back->way.generation,
+		.incarnation = back->way.incarnation, .domain = back->way.domain };
+	bool elsewhere = a->conn && !back->datagram && p.incarnation != w->h->incarnation;
+	int worker = elsewhere ? post_worker(w, p.incarnation) : -1;
 
 	if (worker < 0)
 		return false;
@@ -273,13 +304,13 @@ static bool post_response(struct worker *w, const struct answerer *a, const stru
 }
 
 /* The container's connection that asked; when it is gone, ours to the same container. */
-static struct conn *find_asker(struct worker *w, const struct way_back *back)
+static struct conn *find_asker(struct worker *w, const struct back *back)
 {
-	struct conn *c = back->incarnation == w->h->incarnation ? conn_table_get(w->conns, back->slot, back->generation) : NULL;
+	struct conn *c = back_conn(w, back);
 
-	if (c && c->state == CONN_OPEN && (c->kind == CONN_INTERNAL || c->kind == CONN_CONTAINER))
+	if (c && (c->kind == CONN_INTERNAL || c->kind == CONN_CONTAINER))
 		return c;
-	return back->container ? upstream_by_back_id(w, back->container) : NULL;
+	return back->way.container ? upstream_by_back_id(w, back->way.container) : NULL;
 }
 
 /* False: it is lost. */
@@ -310,9 +341,9 @@ static bool send_in(struct worker *w, const struct sip_msg *msg, const struct pe
 static enum refusal take_response(struct worker *w, const struct answerer *a, const struct sip_msg *msg, struct span raw)
 {
 	struct peer_judgement peer;
-	struct way_back back;
+	struct back back;
 	struct conn *to;
-	enum refusal r = read_way_back(w, a, msg, &back);
+	enum refusal r = read_back(w, a, msg, &back);
 
 	if (r != REFUSAL_NONE)
 		return r;
@@ -321,7 +352,7 @@ static enum refusal take_response(struct worker *w, const struct answerer *a, co
 	to = find_asker(w, &back);
 	if (!to)
 		return REFUSAL_RESPONSE_GONE;
-	judgement_of(w, a, back.domain, &peer);
+	judgement_of(w, a, back.way.domain, &peer);
 	return send_in(w, msg, &peer, to) ? REFUSAL_NONE : REFUSAL_TOO_LARGE;
 }
 

@@ -3,11 +3,14 @@
 #include <stdlib.h>
 
 #include "worker/conn_table.h"
+#include "worker/datagram.h"
 
 struct parked {
 	struct parked *next;
 	uint32_t slot, generation; /* of the connection that it came on */
 	uint64_t since;
+	uint8_t addr[16], local[16]; /* of a datagram: where it came from, and to */
+	uint16_t port;
 	size_t len;
 	char bytes[];
 };
@@ -27,6 +30,9 @@ bool park_add(struct worker *w, struct park *p, struct conn *from, struct span m
 		.since = p->retrying ? p->since : w->now,
 		.len = message.len,
 	};
+	memcpy(one->addr, from->addr, sizeof(one->addr));
+	memcpy(one->local, from->local, sizeof(one->local));
+	one->port = from->port;
 	memcpy(one->bytes, message.p, message.len);
 	if (p->last)
 		p->last->next = one;
@@ -50,6 +56,8 @@ void park_retry(struct worker *w, struct park *p)
 
 		list = one->next;
 		p->since = one->since;
+		if (c && c->socket)
+			datagram_came_from(w, c, one->addr, one->port, one->local);
 		if (c && c->state == CONN_OPEN)
 			conn_retry(w, c, span_of(one->bytes, one->len));
 		free(one);

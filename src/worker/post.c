@@ -18,10 +18,9 @@ struct post_office {
 	char *room;		 /* the message that is being looked at */
 	bool wake[WORKERS_MAX];	 /* at the end of this turn */
 	bool any;		 /* of them */
-	bool more;		 /* something was left for the next turn */
+	bool more;		 /* something has come, or was left by the last turn */
 	uint32_t first;		 /* whose ring is looked at first */
-	uint64_t turn;		 /* in which the rings were looked at */
-	int64_t wall;		 /* likewise */
+	int64_t wall;		 /* when the rings were looked at */
 };
 
 int post_new(struct worker *w)
@@ -173,16 +172,13 @@ static unsigned read_from(struct worker *w, uint32_t from, size_t *bytes)
 	return n;
 }
 
-/* Once a turn; another worker has the first word each time. */
+/* Another worker has the first word each time. */
 static void read_all(struct worker *w)
 {
 	struct post_office *o = w->post;
 	unsigned messages = 0;
 	size_t bytes = 0;
 
-	if (o->turn == w->turn)
-		return;
-	o->turn = w->turn;
 	o->wall = w->wall;
 	o->more = false;
 	o->first = (o->first + 1) % w->h->workers;
@@ -199,11 +195,10 @@ void post_on_event(struct worker *w)
 {
 	uint64_t count;
 
-	/* Empty when two completions told of it. */
+	/* Empty when two completions told of it; then the rings are looked at all the same. */
 	if (read(w->h->mail_fds[w->h->worker], &count, sizeof(count)) < 0 && errno != EAGAIN)
 		return;
-	w->post->more = true; /* what has been looked at in this turn is looked at in the next one again */
-	read_all(w);
+	w->post->more = true;
 }
 
 void post_step(struct worker *w)

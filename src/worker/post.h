@@ -65,13 +65,13 @@ MUST_USE bool post_send(struct worker *w, uint32_t worker, const struct post *p,
 /* The end of a turn: wake those whom something was sent to. */
 void post_flush(struct worker *w);
 
-/* The worker's eventfd can be read. */
+/* The worker's eventfd can be read: post_step has something to do. */
 void post_on_event(struct worker *w);
 
-/* The beginning of a turn: go on with what was left by the last one. */
+/* Once a turn, when all completions have been handled: so a connection whose end is known gets nothing more. */
 void post_step(struct worker *w);
 
-/* Is something left? */
+/* Is something left for the next turn? */
 bool post_pending(const struct worker *w);
 
 #endif

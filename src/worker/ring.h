@@ -41,7 +41,7 @@ struct ring_event {
 };
 
 /* Slots of RING_POLL: what the worker waits for besides its connections. */
-enum ring_poll_slot { RING_POLL_CONTROL, RING_POLL_NAMES, RING_POLL_MAIL };
+enum ring_poll_slot { RING_POLL_CONTROL, RING_POLL_NAMES, RING_POLL_MAIL, RING_POLL_DATAGRAM /* and on: accept's sockets */ };
 
 struct ring_config {
 	unsigned entries;	/* SQ; a power of two */

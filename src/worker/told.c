@@ -7,10 +7,11 @@
 
 #define IDS_MAX (2 * PEER_DOMAINS_MAX)
 
-/* Under which ids a connection is told. */
+/* Under which ids a connection is to be told, and is. */
 struct told {
-	uint32_t count;
+	uint32_t count, missing; /* missing: not told, for the table had no room */
 	uint64_t id[IDS_MAX];
+	bool there[IDS_MAX];
 };
 
 static struct presence *own(const struct worker *w)
@@ -18,7 +19,14 @@ static struct presence *own(const struct worker *w)
 	return &w->h->presence[w->h->worker];
 }
 
-/* Told once more is told once; a table that is full tells it the next time. */
+static void put(struct worker *w, const struct conn *c, struct told *t, uint32_t i)
+{
+	t->there[i] = presence_put(own(w), t->id[i], c->slot, c->generation);
+	if (t->there[i])
+		t->missing--;
+}
+
+/* Told once more is told once. */
 static void tell(struct worker *w, struct conn *c, uint64_t id)
 {
 	struct told *t = c->told;
@@ -28,14 +36,27 @@ static void tell(struct worker *w, struct conn *c, uint64_t id)
 			return;
 	if (!t)
 		t = c->told = calloc(1, sizeof(*t));
-	if (t && t->count < IDS_MAX && presence_put(own(w), id, c->slot, c->generation))
-		t->id[t->count++] = id;
+	if (!t || t->count == IDS_MAX)
+		return;
+	t->id[t->count++] = id;
+	t->missing++;
+	put(w, c, t, t->count - 1);
+}
+
+void told_again(struct worker *w, struct conn *c)
+{
+	struct told *t = c->told;
+
+	for (uint32_t i = 0; t && t->missing && i < t->count; i++)
+		if (!t->there[i])
+			put(w, c, t, i);
 }
 
 void told_gone(struct worker *w, struct conn *c)
 {
 	for (uint32_t i = 0; c->told && i < c->told->count; i++)
-		presence_remove(own(w), c->told->id[i], c->slot, c->generation);
+		if (c->told->there[i])
+			presence_remove(own(w), c->told->id[i], c->slot, c->generation);
 	free(c->told);
 	c->told = NULL;
 }

@@ -24,6 +24,8 @@ static inline uint64_t told_reusable(uint64_t id)
 void told_judged(struct worker *w, struct conn *c);
 /* Requests to the domain with this id may go over it. */
 void told_offer(struct worker *w, struct conn *c, uint64_t id);
+/* Now and then: what the table had no room for may have some now, as others of the same domain have gone. */
+void told_again(struct worker *w, struct conn *c);
 /* It is closed. */
 void told_gone(struct worker *w, struct conn *c);
 

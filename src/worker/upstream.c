@@ -7,6 +7,7 @@
 #include "common/addr.h"
 #include "common/clock.h"
 #include "worker/conn_table.h"
+#include "worker/datagram.h"
 #include "worker/dial.h"
 #include "worker/events.h"
 #include "worker/pool.h"
@@ -128,11 +129,14 @@ void upstream_connect(struct worker *w, struct upstream *u)
 		.sni = image_text(w->img, u->server->host),
 		.expect = { .kind = EXPECT_CONTAINER, .server = &u->server },
 	};
-	const char *why = "";
+	const char *why = "no UDP socket inside";
 
 	memcpy(to.addr, u->addr, 16);
 	u->last_try = w->now;
-	u->conn = dial(w, CONN_CONTAINER, &to, &why);
+	if (u->server->protocol == PROTO_UDP)
+		u->conn = datagram_peer(w, CONN_CONTAINER, u->addr, u->port);
+	else
+		u->conn = dial(w, CONN_CONTAINER, &to, &why);
 	if (!u->conn) {
 		failed(w, u, why);
 		return;
@@ -142,6 +146,8 @@ void upstream_connect(struct worker *w, struct upstream *u)
 	u->slot = u->conn->slot;
 	u->generation = u->conn->generation;
 	u->conn->upstream = u;
+	if (u->conn->datagram)
+		upstream_opened(w, u);
 }
 
 void upstream_proved(struct worker *w, struct upstream *u, const char *how)

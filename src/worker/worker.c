@@ -18,6 +18,7 @@
 #include "worker/links.h"
 #include "worker/names.h"
 #include "worker/post.h"
+#include "worker/told.h"
 #include "worker/upstream.h"
 
 #define RING_ENTRIES 4096
@@ -84,6 +85,10 @@ static int polled_fd(const struct worker *w, uint32_t slot)
 /* The master, the resolver or another worker has something to say. */
 static void on_poll(struct worker *w, const struct ring_event *e)
 {
+	if (e->slot >= RING_POLL_DATAGRAM) {
+		listeners_on_poll(w, e);
+		return;
+	}
 	if (e->slot == RING_POLL_MAIL)
 		post_on_event(w);
 	else if (e->slot == RING_POLL_CONTROL)
@@ -197,7 +202,7 @@ static void sweep(struct worker *w)
 	for (; w->sweep < top && n < SWEEP_SLICE; w->sweep++, n++) {
 		struct conn *c = conn_table_at(w->conns, w->sweep);
 
-		if (!c || c->state != CONN_OPEN)
+		if (!c || c->state != CONN_OPEN || c->socket)
 			continue;
 		if (is_stuck(w, c)) {
 			conn_kill(w, c, "does not read");
@@ -206,6 +211,7 @@ static void sweep(struct worker *w)
 		keepalive_check(w, c);
 		if (c->state != CONN_OPEN)
 			continue;
+		told_again(w, c);
 		if (conn_judge_again(w, c) && w->draining && idle_enough(c))
 			conn_close(w, c, "draining");
 	}
@@ -221,7 +227,7 @@ static bool drained(const struct worker *w)
 	for (uint32_t i = 0; i < conn_table_top(w->conns); i++) {
 		const struct conn *c = conn_table_at(w->conns, i);
 
-		if (c && c->kind != CONN_CONTAINER)
+		if (c && c->kind != CONN_CONTAINER && !c->socket)
 			return false;
 	}
 	return true;
@@ -283,10 +289,10 @@ static uint64_t turn(struct worker *w)
 	uint64_t due;
 
 	begin_turn(w);
-	post_step(w);
 	run_list(w, LIST_AGAIN, conn_again);
 	while (ring_next(w->ring, &e))
 		dispatch(w, &e);
+	post_step(w);
 	run_timers(w);
 	sweep(w);
 	due = control_step(w) ? w->now : UINT64_MAX;

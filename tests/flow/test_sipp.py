@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """Whole calls by SIPp over mutual TLS (behind stunnel, for Debian's SIPp speaks none) into a SIPp container."""
 import os
-import shutil
-import socket
 import subprocess
 
-from harness import Edge, FlowTest, die_with_parent, free_port, main, wait_for
+from harness import Edge, main
+from peers import PeerTest, Port
 
 CALLS = int(os.environ.get("SIPWARD_SIPP_CALLS", "1000"))
 
@@ -111,40 +110,8 @@ Content-Length: 0
 """
 
 
-class Port:
-    """Stands for a container in the harness: only its port matters."""
-
-    def __init__(self):
-        self.port = free_port()
-
-    def close(self):
-        pass
-
-
-class Sipp(FlowTest):
-    def setUp(self):
-        super().setUp()
-        self.children = []
-
-    def tearDown(self):
-        for child in self.children:
-            if child.poll() is None:
-                child.kill()
-            child.wait()
-        super().tearDown()
-
-    def spawn(self, *args):
-        child = subprocess.Popen([str(a) for a in args], cwd=self.run_dir, preexec_fn=die_with_parent, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                 stderr=subprocess.DEVNULL)
-        self.children.append(child)
-        return child
-
-    def stunnel(self, port):
-        conf, listen = self.run_dir / "stunnel.conf", free_port()
-        conf.write_text(f"foreground = yes\npid =\n[sip]\nclient = yes\naccept = 127.0.0.1:{listen}\nconnect = 127.0.0.1:{port}\n"
-                        f"cert = {self.pki.path('partner.pem')}\nkey = {self.pki.path('partner.key')}\nCAfile = {self.pki.path('ca.pem')}\nverifyChain = yes\n")
-        self.spawn(shutil.which("stunnel4") or shutil.which("stunnel"), conf)
-        return listen
+class Sipp(PeerTest):
+    programs = ("sipp", "stunnel4")
 
     def test_calls_over_one_connection(self):
         self.calls("t1", CALLS)
@@ -162,15 +129,7 @@ class Sipp(FlowTest):
         self.running = Edge(self.run_dir, self.config([container]))
         self.running.start()
         self.running.logged("event=container_up", 10)
-        tunnel = self.stunnel(self.running.port())
-
-        def accepts():
-            try:
-                socket.create_connection(("127.0.0.1", tunnel)).close()
-                return True
-            except OSError:
-                return False
-        wait_for("stunnel", accepts)
+        tunnel = self.stunnel("partner", f"127.0.0.1:{self.running.port()}")
         stats = self.run_dir / "stats.csv"
         caller = subprocess.run(["sipp", "-sf", str(uac), f"127.0.0.1:{tunnel}", "-i", "127.0.0.1", "-t", transport, "-max_socket", "500", "-m", str(count), "-r", "400",
                                  "-l", "100", "-nostdin", "-trace_stat", "-stf", str(stats), "-trace_err", "-error_file", str(self.run_dir / "err.log"), "-timeout", "240"],

@@ -44,8 +44,8 @@ class Crossing:
             self.assertEqual(len(answer.all("via")), 1)
             self.assertEqual(answer.all("p-preferred-identity"), ["<sip:carol@partner.example>"])
         counters = self.counters()
-        self.assertGreater(counters["sipward_mail_sent_total"], 0)
-        self.assertEqual(counters["sipward_mail_broken_total"], 0)
+        self.assertGreater(counters["mail_sent"], 0)
+        self.assertEqual(counters["mail_broken"], 0)
 
     def test_cancel_and_ack_follow_their_invite(self):
         self.start(reuse="alias")
@@ -109,14 +109,16 @@ class Crossing:
             inside.send(Container.reply(got))
             answer = peer.recv()
             self.assertEqual((answer.status, answer.get("call-id")), (200, f"own{i}"))
-        self.assertGreater(self.counters()["sipward_mail_received_total"], 0)
+        self.assertGreater(self.counters()["mail_received"], 0)
 
-    def test_a_request_whose_connection_ends_is_answered(self):
+    def test_a_connection_that_has_ended_is_told_no_more(self):
         self.start(reuse="alias")
         for round_ in range(4):
             peer = self.aliased()
             insides = [self.inside() for _ in range(8)]
+            port = peer.sock.getsockname()[1]
             peer.close()
+            wait_for("its end", lambda: all(r["port"] != port for r in self.running.ctl("connections")["connections"]))
             for i, c in enumerate(insides):
                 c.send(request(call_id=f"gone{round_}-{i}", branch=f"z9hG4bKg{round_}-{i}", **FROM_INSIDE))
             for c in insides:
@@ -124,6 +126,68 @@ class Crossing:
                 self.assertEqual(answer.status, 503)
                 self.assertTrue(answer.get("warning"))
                 self.assertEqual(len(answer.all("via")), 1)
+
+    def worker_of(self, link):
+        """Index and pid of the worker that holds the connection."""
+        port = link.sock.getsockname()[1]
+        rows = self.running.ctl("connections")["connections"]
+        index = next(r["worker"] for r in rows if r["port"] == port)
+        return index, self.running.status()["workers"][index]["pid"]
+
+    def test_a_request_that_comes_when_its_connection_has_gone(self):
+        """The worker that holds it sleeps while it ends and while the request is on its way."""
+        self.start(reuse="alias")
+        peer = self.aliased()
+        holder, pid = self.worker_of(peer)
+        insides = []
+        while len(insides) < 3:
+            c = self.inside()
+            c.send(request(uri="sip:core.example", call_id="here", via_host="127.0.0.1:5070"))
+            self.assertEqual(c.recv().status, 200)
+            if self.worker_of(c)[0] != holder:
+                insides.append(c)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            peer.close()
+            for i, c in enumerate(insides):
+                c.send(request("INVITE", call_id=f"lost{i}", branch=f"z9hG4bKlost{i}", **FROM_INSIDE, extra="X-Long: " + "x" * 5000 + "\r\n"))
+                c.send(request("ACK", call_id=f"lost{i}", branch=f"z9hG4bKlost{i}", **FROM_INSIDE))
+            wait_for("the mail", lambda: self.counters()["mail_sent"] == 2 * len(insides))
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        for i, c in enumerate(insides):
+            answer = c.recv()
+            self.assertEqual((answer.status, answer.get("call-id"), answer.get("cseq")), (503, f"lost{i}", "1 INVITE"))
+            self.assertIn("has just ended", answer.get("warning"))
+            self.assertEqual(len(answer.all("via")), 1)
+            self.assertIn(f"branch=z9hG4bKlost{i}", answer.get("via"))
+            self.assertIn(";received=127.0.0.1", answer.get("via"))
+            self.assertEqual(answer.all("p-preferred-identity"), [])
+            self.assertTrue(answer.get("retry-after"))
+        self.assertEqual(self.counters()["mail_lost"], len(insides), "the ACKs")
+
+    def test_other_connections_are_told_when_the_first_have_gone(self):
+        self.start(reuse="alias")
+        peers = [self.aliased() for _ in range(10 * self.workers)]  # some ten for each, of which only four are told
+        last = peers.pop()
+        while peers:
+            peers.pop(0).close()
+        insides = [self.inside() for _ in range(8)]
+
+        tries = iter(range(100000))
+
+        def works(c):
+            name = f"told{next(tries)}"
+            c.send(request(call_id=name, branch="z9hG4bK" + name, **FROM_INSIDE))
+            try:
+                got = last.recv(0.3)
+            except TimeoutError:
+                self.assertEqual(c.recv(10).status, 503)  # it has not been told yet
+                return False
+            last.send(Container.reply(got))
+            return c.recv().status == 200
+        for c in insides:
+            wait_for("the last connection", lambda: works(c), 20)
 
     def test_the_replacement_of_a_killed_worker_gets_mail(self):
         edge = self.start(reuse="alias")

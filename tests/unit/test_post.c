@@ -76,13 +76,13 @@ static void turn(struct worker *w, uint64_t wait_ns)
 
 	cr_assert_eq(ring_turn(w->ring, &wait), 0);
 	w->turn++;
-	post_step(w);
 	while (ring_next(w->ring, &e)) {
 		cr_assert(e.op == RING_POLL && e.slot == RING_POLL_MAIL);
 		post_on_event(w);
 		if (!e.more)
 			ring_poll(w->ring, RING_POLL_MAIL, 0, fds[w->h->worker]);
 	}
+	post_step(w);
 	post_flush(w);
 }
 

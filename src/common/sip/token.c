@@ -8,18 +8,21 @@
 #define PREFIX_LEN 4
 #define MAC_LEN 8
 #define BACK_FIELDS (1 + 8 + 4 + 4 + 8 + 8 + 4)
+#define DATAGRAM_FIELDS (1 + 8 + 16 + 16 + 2 + 8 + 4)
 #define DIALOG_FIELDS (1 + 1 + 8 + 8 + 4)
 #define BACK_LEN (BACK_FIELDS + MAC_LEN)
+#define DATAGRAM_LEN (DATAGRAM_FIELDS + MAC_LEN)
 #define DIALOG_LEN (DIALOG_FIELDS + MAC_LEN)
 
-_Static_assert(BACK_LEN % 3 == 0 && DIALOG_LEN % 3 == 0, "no bits to spare in the text");
-_Static_assert(PREFIX_LEN + BACK_LEN / 3 * 4 <= TOKEN_TEXT_MAX, "the text fits");
+_Static_assert(BACK_LEN % 3 == 0 && DATAGRAM_LEN % 3 == 0 && DIALOG_LEN % 3 == 0, "no bits to spare in the text");
+_Static_assert(PREFIX_LEN + DATAGRAM_LEN / 3 * 4 <= TOKEN_TEXT_MAX, "the text fits");
 
 static const char back_prefix[PREFIX_LEN] = { 's', 'w', '1', 'b' };
+static const char datagram_prefix[PREFIX_LEN] = { 's', 'w', '1', 'u' };
 static const char dialog_prefix[PREFIX_LEN] = { 's', 'w', '1', 'd' };
 
 /* One key serves three purposes: what is hashed for one must never be what is hashed for another. */
-enum purpose { FOR_NAME = 'n', FOR_WAY_BACK = 'b', FOR_DIALOG = 'd' };
+enum purpose { FOR_NAME = 'n', FOR_WAY_BACK = 'b', FOR_DATAGRAM = 'u', FOR_DIALOG = 'd' };
 
 static void begin(struct siphash_state *s, const struct siphash_key *key, enum purpose purpose)
 {
@@ -155,12 +158,12 @@ static bool mac_fits(const uint8_t *at, uint64_t mac)
 
 /* ---- the way back ---- */
 
-static uint64_t back_mac(const struct siphash_key *key, const uint8_t *fields)
+static uint64_t back_mac(const struct siphash_key *key, enum purpose purpose, const uint8_t *fields, size_t len)
 {
 	struct siphash_state s;
 
-	begin(&s, key, FOR_WAY_BACK);
-	siphash_add(&s, fields, BACK_FIELDS);
+	begin(&s, key, purpose);
+	siphash_add(&s, fields, len);
 	return siphash_end(&s);
 }
 
@@ -175,7 +178,7 @@ size_t way_back_write(const struct siphash_key *key, const struct way_back *wb, 
 	p = store64(p, wb->domain);
 	p = store64(p, wb->container);
 	p = store32(p, wb->time);
-	store64(p, back_mac(key, bytes));
+	store64(p, back_mac(key, FOR_WAY_BACK, bytes, BACK_FIELDS));
 	return wrap(back_prefix, bytes, sizeof(bytes), out);
 }
 
@@ -187,7 +190,7 @@ enum token_status way_back_read(const struct siphash_key *key, struct span text,
 
 	if (st != TOKEN_VALID)
 		return st;
-	if (!mac_fits(bytes + BACK_FIELDS, back_mac(key, bytes)))
+	if (!mac_fits(bytes + BACK_FIELDS, back_mac(key, FOR_WAY_BACK, bytes, BACK_FIELDS)))
 		return TOKEN_FORGED;
 	out->kind = *p++;
 	out->incarnation = load64(&p);
@@ -195,6 +198,55 @@ enum token_status way_back_read(const struct siphash_key *key, struct span text,
 	out->generation = load32(&p);
 	out->domain = load64(&p);
 	out->container = load64(&p);
+	out->time = load32(&p);
+	return TOKEN_VALID;
+}
+
+/* ---- the way back of a datagram ---- */
+
+static uint8_t *store(uint8_t *p, const void *bytes, size_t len)
+{
+	memcpy(p, bytes, len);
+	return p + len;
+}
+
+static void load(const uint8_t **p, void *out, size_t len)
+{
+	memcpy(out, *p, len);
+	*p += len;
+}
+
+size_t datagram_back_write(const struct siphash_key *key, const struct datagram_back *db, char out[static TOKEN_TEXT_MAX])
+{
+	uint8_t bytes[DATAGRAM_LEN], *p = bytes;
+
+	*p++ = db->kind;
+	p = store64(p, db->listener);
+	p = store(p, db->addr, sizeof(db->addr));
+	p = store(p, db->local, sizeof(db->local));
+	p = store(p, &db->port, sizeof(db->port));
+	p = store64(p, db->domain);
+	p = store32(p, db->time);
+	store64(p, back_mac(key, FOR_DATAGRAM, bytes, DATAGRAM_FIELDS));
+	return wrap(datagram_prefix, bytes, sizeof(bytes), out);
+}
+
+enum token_status datagram_back_read(const struct siphash_key *key, struct span text, struct datagram_back *out)
+{
+	uint8_t bytes[DATAGRAM_LEN];
+	const uint8_t *p = bytes;
+	enum token_status st = unwrap(datagram_prefix, text, sizeof(bytes), bytes);
+
+	if (st != TOKEN_VALID)
+		return st;
+	if (!mac_fits(bytes + DATAGRAM_FIELDS, back_mac(key, FOR_DATAGRAM, bytes, DATAGRAM_FIELDS)))
+		return TOKEN_FORGED;
+	out->kind = *p++;
+	out->listener = load64(&p);
+	load(&p, out->addr, sizeof(out->addr));
+	load(&p, out->local, sizeof(out->local));
+	load(&p, &out->port, sizeof(out->port));
+	out->domain = load64(&p);
 	out->time = load32(&p);
 	return TOKEN_VALID;
 }

@@ -32,6 +32,7 @@ struct token_keys {
 enum way_back_kind {
 	BACK_OUTSIDE = 1, /* it came from outside: only a container may answer */
 	BACK_INSIDE = 2,  /* it came from a container: only the domain that it went to may answer */
+	BACK_INSIDE_DATAGRAM = 3, /* the same, and it left by datagram: `domain` is veiled by where it went */
 };
 
 /* Where an answer goes back to. */
@@ -43,6 +44,20 @@ struct way_back {
 	uint64_t domain;     /* keyed id of the domain outside; 0: untrusted */
 	uint64_t container;  /* keyed id of the container that asked (BACK_INSIDE); 0: none that is configured */
 	uint32_t time;	     /* seconds since 1970, low 32 bits: for latency, and to limit the age */
+};
+
+/*
+ * Where an answer goes back to that came by datagram: any worker can send it
+ * there.  No connection lives or dies, so it is an address.
+ */
+struct datagram_back {
+	uint8_t kind;	   /* enum way_back_kind */
+	uint64_t listener; /* whose socket it is sent from */
+	uint8_t addr[16];  /* where to, IPv4 mapped */
+	uint8_t local[16]; /* where from; zero: as the system likes */
+	uint16_t port;	   /* where to */
+	uint64_t domain;   /* as in struct way_back */
+	uint32_t time;
 };
 
 enum dialog_direction {
@@ -70,6 +85,9 @@ uint64_t token_name_id(const struct token_keys *keys, size_t key_index, struct s
 /* Write the text; returns its length (at most TOKEN_TEXT_MAX). */
 size_t way_back_write(const struct siphash_key *key, const struct way_back *wb, char out[static TOKEN_TEXT_MAX]);
 MUST_USE enum token_status way_back_read(const struct siphash_key *key, struct span text, struct way_back *out);
+
+size_t datagram_back_write(const struct siphash_key *key, const struct datagram_back *db, char out[static TOKEN_TEXT_MAX]);
+MUST_USE enum token_status datagram_back_read(const struct siphash_key *key, struct span text, struct datagram_back *out);
 
 /* The MAC covers Call-ID too, so that a token serves only the dialog it was made for. */
 size_t dialog_token_write(const struct token_keys *keys, const struct dialog_token *t, struct span call_id,

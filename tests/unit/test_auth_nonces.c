@@ -20,6 +20,13 @@ static struct span make(uint64_t unique, char out[static NONCE_LEN])
 	return guard_copy(out, NONCE_LEN);
 }
 
+static bool take(void *region, size_t bytes, struct span nonce, uint32_t made, uint32_t count)
+{
+	struct siphash_key key = nonce_key(&branch);
+
+	return nonces_take(region, bytes, &key, &(struct nonces_use){ nonce, made, count, SPAN_NONE });
+}
+
 Test(auth_nonces, bonds)
 {
 	static const struct {
@@ -31,7 +38,8 @@ Test(auth_nonces, bonds)
 		{ "at once", { { "example.org", 11 }, 7, { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 } }, NOW, NONCE_VALID },
 		{ "at the end", { { "example.org", 11 }, 7, { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 } }, NOW + 300, NONCE_VALID },
 		{ "later", { { "example.org", 11 }, 7, { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 } }, NOW + 301, NONCE_OLD },
-		{ "too early", { { "example.org", 11 }, 7, { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 } }, NOW - 1, NONCE_OLD },
+		{ "by a worker that is ahead", { { "example.org", 11 }, 7, { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 } }, NOW - 2, NONCE_VALID },
+		{ "too early", { { "example.org", 11 }, 7, { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 } }, NOW - 3, NONCE_OLD },
 		{ "realm", { { "example.com", 11 }, 7, { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 } }, NOW, NONCE_FOREIGN },
 		{ "listener", { { "example.org", 11 }, 8, { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 } }, NOW, NONCE_FOREIGN },
 		{ "source", { { "example.org", 11 }, 7, { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 2 } }, NOW, NONCE_FOREIGN },
@@ -77,47 +85,44 @@ Test(auth_nonces, no_two_are_the_same)
 Test(auth_nonces, each_count_once)
 {
 	static struct nonces_set sets[64];
-	struct siphash_key key = nonce_key(&branch);
 	char text[NONCE_LEN];
 	struct span s = make(1, text);
 
 	for (uint32_t nc = 20; nc > 0; nc--)
-		cr_assert(nonces_take(sets, sizeof(sets), &key, s, NOW, nc), "out of order: %u", nc);
+		cr_assert(take(sets, sizeof(sets), s, NOW, nc), "out of order: %u", nc);
 	for (uint32_t nc = 20; nc > 0; nc--)
-		cr_assert_not(nonces_take(sets, sizeof(sets), &key, s, NOW, nc), "again: %u", nc);
-	cr_assert(nonces_take(sets, sizeof(sets), &key, make(2, text), NOW, 1), "another nonce");
+		cr_assert_not(take(sets, sizeof(sets), s, NOW, nc), "again: %u", nc);
+	cr_assert(take(sets, sizeof(sets), make(2, text), NOW, 1), "another nonce");
 }
 
 /* One set only: what has given way, and all as old, is refused for good. */
 Test(auth_nonces, what_is_forgotten_is_refused)
 {
 	static struct nonces_set set;
-	struct siphash_key key = nonce_key(&branch);
 	char text[NONCE_LEN];
 	struct span s = make(1, text);
 
 	for (uint32_t i = 0; i < NONCES_WAYS; i++)
-		cr_assert(nonces_take(&set, sizeof(set), &key, s, NOW + i, i + 1));
-	cr_assert_not(nonces_take(&set, sizeof(set), &key, s, NOW, 100), "as old as the oldest");
-	cr_assert(nonces_take(&set, sizeof(set), &key, s, NOW + 50, 101), "newer: the oldest gives way");
+		cr_assert(take(&set, sizeof(set), s, NOW + i, i + 1));
+	cr_assert_not(take(&set, sizeof(set), s, NOW, 100), "as old as the oldest");
+	cr_assert(take(&set, sizeof(set), s, NOW + 50, 101), "newer: the oldest gives way");
 	cr_assert_eq(atomic_load(&set.floor), NOW);
-	cr_assert_not(nonces_take(&set, sizeof(set), &key, s, NOW, 1), "what gave way");
-	cr_assert_not(nonces_take(&set, sizeof(set), &key, s, NOW, 102), "as old as what gave way");
-	cr_assert_not(nonces_take(&set, 0, &key, s, NOW, 1), "no room at all");
-	cr_assert_not(nonces_take(NULL, 64, &key, s, NOW, 1), "no region");
+	cr_assert_not(take(&set, sizeof(set), s, NOW, 1), "what gave way");
+	cr_assert_not(take(&set, sizeof(set), s, NOW, 102), "as old as what gave way");
+	cr_assert_not(take(&set, 0, s, NOW, 1), "no room at all");
+	cr_assert_not(take(NULL, 64, s, NOW, 1), "no region");
 }
 
 /* Whatever stands in the region, a call ends, and reads nothing else. */
 Test(auth_nonces, rubbish_in_the_window)
 {
 	static struct nonces_set sets[3];
-	struct siphash_key key = nonce_key(&branch);
 	char text[NONCE_LEN];
 
 	for (unsigned fill = 0; fill < 256; fill++) {
 		memset(sets, (int)fill, sizeof(sets));
 		for (uint32_t nc = 1; nc < 20; nc++)
-			(void)!nonces_take(sets, sizeof(sets), &key, make(fill, text), NOW, nc);
+			(void)!take(sets, sizeof(sets), make(fill, text), NOW, nc);
 	}
 }
 
@@ -126,10 +131,8 @@ static _Atomic unsigned taken[2000];
 
 static void *taker(void *arg)
 {
-	struct siphash_key key = nonce_key(&branch);
-
 	for (uint32_t i = 0; i < ARRAY_LEN(taken); i++)
-		if (nonces_take(shared_sets, sizeof(shared_sets), &key, SPAN("nonce"), NOW + i / 8, i + 1))
+		if (take(shared_sets, sizeof(shared_sets), SPAN("nonce"), NOW + i / 8, i + 1))
 			atomic_fetch_add(&taken[i], 1);
 	return arg;
 }
@@ -148,4 +151,19 @@ Test(auth_nonces, never_twice_whoever_asks)
 		some += taken[i];
 	}
 	cr_assert_gt(some, 0);
+}
+
+/* Over UDP the same message may come again, and nothing else with its count. */
+Test(auth_nonces, retransmissions)
+{
+	static struct nonces_set sets[64];
+	struct siphash_key key = nonce_key(&branch);
+	struct nonces_use use = { SPAN("nonce"), NOW, 1, SPAN("message") }, other = { SPAN("nonce"), NOW, 1, SPAN("messagE") };
+
+	cr_assert(nonces_take(sets, sizeof(sets), &key, &use));
+	cr_assert(nonces_take(sets, sizeof(sets), &key, &use), "again");
+	cr_assert_not(nonces_take(sets, sizeof(sets), &key, &other), "another message");
+	cr_assert_not(nonces_take(sets, sizeof(sets), &key, &other), "another message, again");
+	other.message = SPAN_NONE;
+	cr_assert_not(nonces_take(sets, sizeof(sets), &key, &other), "over a stream");
 }

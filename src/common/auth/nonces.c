@@ -4,6 +4,7 @@
 
 #include "common/put.h"
 
+#define AHEAD 2 /* s: workers look at the clock once in a turn, so another's may be a little ahead */
 #define TRIES 16 /* others may be at work on the same set; then better once too often stale than to wait */
 
 struct siphash_key nonce_key(const struct siphash_key *branch)
@@ -77,7 +78,7 @@ enum nonce_status nonce_read(const struct siphash_key *key, const struct nonce_b
 	if (!same(mac, text.p + NONCE_LEN / 2, sizeof(mac)))
 		return NONCE_FOREIGN;
 	at = from_hex(text.p);
-	if (at > now || now - at > lifetime)
+	if (at > now ? at - now > AHEAD : now - at > lifetime)
 		return NONCE_OLD;
 	*made = (uint32_t)at;
 	return NONCE_VALID;
@@ -142,19 +143,40 @@ static bool take(struct nonces_set *s, uint64_t word)
 	return false;
 }
 
-bool nonces_take(void *region, size_t bytes, const struct siphash_key *key, struct span nonce, uint32_t made, uint32_t count)
+/* The set of a use, or of a whole message that used it, and the word there. */
+static struct nonces_set *place(struct nonces_set *sets, size_t n, const struct siphash_key *key, const struct nonces_use *use,
+    struct span message, uint64_t *word)
 {
-	struct nonces_set *sets = region;
-	size_t n = bytes / sizeof(*sets);
 	struct siphash_state s;
 	uint64_t h;
 
+	siphash_begin(&s, key);
+	siphash_add(&s, message.len ? "m" : "w", 1);
+	siphash_add_field(&s, use->nonce.p, use->nonce.len);
+	siphash_add(&s, &use->count, sizeof(use->count));
+	if (message.len)
+		siphash_add(&s, message.p, message.len);
+	h = siphash_end(&s);
+	*word = (uint64_t)use->made << 32 | (uint32_t)h;
+	return &sets[(h >> 32) % n];
+}
+
+bool nonces_take(void *region, size_t bytes, const struct siphash_key *key, const struct nonces_use *use)
+{
+	struct nonces_set *sets = region, *set, *again;
+	size_t n = bytes / sizeof(*sets), at;
+	uint64_t word, oldest;
+	bool taken;
+
 	if (!region || n == 0)
 		return false;
-	siphash_begin(&s, key);
-	siphash_add(&s, "w", 1);
-	siphash_add(&s, nonce.p, nonce.len);
-	siphash_add(&s, &count, sizeof(count));
-	h = siphash_end(&s);
-	return take(&sets[(h >> 32) % n], (uint64_t)made << 32 | (uint32_t)h);
+	set = place(sets, n, key, use, SPAN_NONE, &word);
+	taken = take(set, word);
+	if (use->message.len == 0)
+		return taken;
+	again = place(sets, n, key, use, use->message, &word);
+	if (!taken)
+		return look(again, word, &at, &oldest) > 0;
+	(void)take(again, word); /* then its retransmission is refused */
+	return true;
 }

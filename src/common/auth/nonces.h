@@ -53,8 +53,14 @@ struct nonces_set {
 	_Atomic uint64_t used[NONCES_WAYS]; /* time << 32 | hash; 0: free */
 };
 
-/* Take the count of a nonce that is valid; false: it is used, or nobody knows any more.  `bytes`: of the region. */
-MUST_USE bool nonces_take(void *region, size_t bytes, const struct siphash_key *key, struct span nonce, uint32_t made,
-    uint32_t count);
+/* One use of a nonce that is valid. */
+struct nonces_use {
+	struct span nonce;
+	uint32_t made, count;
+	struct span message; /* whole, where it may come again byte for byte (RFC 3261 17.1: over UDP); else empty */
+};
+
+/* False: the count is used, or nobody knows any more.  `bytes`: of the region. */
+MUST_USE bool nonces_take(void *region, size_t bytes, const struct siphash_key *key, const struct nonces_use *use);
 
 #endif

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/auth/digest.h"
 #include "common/auth/params.h"
@@ -141,12 +142,15 @@ static void read_users(struct config *c, const struct config_node *n, struct rea
 {
 	struct config_node m = config_get(n, "users_file", TYPE_STRING);
 	struct config_stream s = { .keys = &config_auth_user_keys, .take = take_user, .arg = r };
+	struct stat st;
 	char *path = m.value ? config_path(m.source, config_span(&m)) : NULL;
 
 	if (!m.value)
 		return;
 	r->seen = json_object();
 	if (path && r->seen) {
+		if (stat(path, &st) == 0 && (st.st_mode & S_IROTH))
+			config_warn(&m, "everybody on this machine can read \"%s\" (mode %04o)", path, (unsigned)(st.st_mode & 07777));
 		s.path = path;
 		config_read_stream(c, &m, &s);
 	} else {

@@ -341,7 +341,7 @@ static bool process_ok(const struct image *img)
 	const struct image_process *p = &img->h->process;
 
 	return str_ok(img, p->user) && str_ok(img, p->control_socket) && str_ok(img, p->state_dir) && str_ok(img, p->pid_file) &&
-	       str_ok(img, p->admin_host) && str_ok(img, img->h->log.to) && str_ok(img, img->h->log.access);
+	       str_ok(img, p->admin_host) && str_ok(img, img->h->overload_reason) && str_ok(img, img->h->log.to) && str_ok(img, img->h->log.access);
 }
 
 static bool names_ok(const struct image *img)

@@ -342,6 +342,7 @@ struct image_header {
 	struct image_section ids;	 /* struct image_id_bucket, count = table size, a power of two, never 0 */
 	struct image_section addresses;	 /* struct image_address_bucket, count = table size, a power of two, never 0 */
 	uint64_t address_bits[3];	 /* bit n: some prefix has n bits (IPv4's count from 96) */
+	struct image_str overload_reason; /* "" : the customary one */
 	struct image_section rules;	 /* struct image_rule, in order, the enabled ones */
 	struct image_section auths;	 /* struct image_auth */
 	struct image_section resolvers;	 /* struct image_resolver, in the order in which to ask them */

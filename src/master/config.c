@@ -128,6 +128,7 @@ static void read_sections(struct config *c, const struct config_node *root)
 		c->outbound_profile = config_profile_index(c, &outbound);
 		config_check_outbound(c, &outbound, c->outbound_profile);
 	}
+	config_read_overload(c, root);
 	config_read_clusters(c, root);
 	read_local_domains(c, root);
 	config_read_identity(c, root);

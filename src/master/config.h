@@ -60,6 +60,8 @@ struct config {
 	struct image_section cas_rows; /* the list of CAs written last: neighbours mostly share it */
 	struct image_spki *cas_last;
 	uint32_t outbound_profile; /* of domains that name none; IMAGE_NONE: there is none to be had */
+	uint32_t limits_index; /* the row written last, and what it holds */
+	struct image_limits limits_last;
 	bool external_udp, internal_udp; /* there is a UDP listener on that side */
 	bool trust_is_ambiguous; /* a listener trusts several CAs: a domain with a DN must name its own */
 	struct image_identity identity; /* the global one: what the domains' inherit */
@@ -87,6 +89,7 @@ void config_read_process(struct config *c, const struct config_node *root);
 void config_read_resolvers(struct config *c, const struct config_node *root);
 void config_read_tls(struct config *c, const struct config_node *root);
 void config_read_listeners(struct config *c, const struct config_node *root);
+void config_read_overload(struct config *c, const struct config_node *root);
 void config_read_clusters(struct config *c, const struct config_node *root);
 void config_read_identity(struct config *c, const struct config_node *root);
 void config_read_domains(struct config *c, const struct config_node *root);
@@ -113,6 +116,9 @@ struct image_section config_cidrs(struct config *c, const struct config_node *n)
 struct pki_file config_file(const struct config_node *n);
 
 /* ---- between the sections ---- */
+
+/* The `limits` of a domain or server into a row; IMAGE_NONE: it has none. */
+uint32_t config_limits(struct config *c, const struct config_node *n);
 
 /* Is the profile, named at `n`, good for connections that we open?  It complains. */
 void config_check_outbound(const struct config *c, const struct config_node *n, uint32_t profile);
@@ -155,7 +161,7 @@ extern const struct config_keys config_top_keys, config_domain_keys, config_auth
 extern const char *const config_sides[], *const config_protocols[], *const config_client_certificate[],
     *const config_peer_usage[], *const config_crl_check[], *const config_crl_expired[], *const config_expired_connections[],
     *const config_min_version[], *const config_assert_on[], *const config_on_violation[], *const config_match[],
-    *const config_reuse[], *const config_outbound_match[], *const config_foreign_uri[], *const config_log_format[],
+    *const config_reuse[], *const config_limit_action[], *const config_outbound_match[], *const config_foreign_uri[], *const config_log_format[],
     *const config_log_level[];
 
 #endif

@@ -206,7 +206,7 @@ static struct image_domain read_row(struct config *c, const struct config_node *
 		.flags = flags_of(n),
 		.identity = c->identity_index,
 		.order = image_domain_count(c->b),
-		.limits = IMAGE_NONE,
+		.limits = config_limits(c, n),
 	};
 	bool own = c->vouches_own;
 

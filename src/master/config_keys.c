@@ -31,6 +31,7 @@ const char *const config_assert_on[] = { "all", "rfc5876", "rfc3325", NULL };
 const char *const config_on_violation[] = { "reject", "strip", NULL };
 const char *const config_match[] = { "any", "all", NULL };
 const char *const config_reuse[] = { "alias", "always", "never", NULL };
+const char *const config_limit_action[] = { "reject", "drop", NULL };
 const char *const config_outbound_match[] = { "route", "to", NULL };
 const char *const config_foreign_uri[] = { "reject", "forward", NULL };
 const char *const config_log_format[] = { "text", "json", NULL };
@@ -97,6 +98,14 @@ static const struct config_key tls[] = {
 };
 static KEYS(tls_keys, "a TLS profile", tls);
 
+static const struct config_key domain_limits[] = {
+	{ "connections", I, .least = 0, .most = 1000000 },
+	{ "calls_per_second", N, .least = 0, .most = 1000000 },
+	{ "messages_per_second", N, .least = 0, .most = 1000000 },
+	{ "action", S, .choices = config_limit_action },
+};
+static KEYS(domain_limits_keys, "the limits of a domain or server", domain_limits);
+
 static const struct config_key server[] = {
 	{ "host", S, NEEDED },
 	{ "port", I, .least = 1, .most = PORT_MAX },
@@ -105,6 +114,7 @@ static const struct config_key server[] = {
 	{ "distinguished_name", SL },
 	{ "weight", I, .least = 0, .most = 1000000 },
 	{ "source_address", S },
+	{ "limits", O, &domain_limits_keys },
 };
 static KEYS(server_keys, "a server", server);
 
@@ -149,13 +159,6 @@ static const struct config_key domain_host[] = {
 };
 static KEYS(domain_host_keys, "a host of an external domain", domain_host);
 
-static const struct config_key domain_limits[] = {
-	{ "connections", I, .least = 0, .most = 1000000 },
-	{ "calls_per_second", N, .least = 0, .most = 1000000 },
-	{ "messages_per_second", N, .least = 0, .most = 1000000 },
-};
-static KEYS(domain_limits_keys, "the limits of an external domain", domain_limits);
-
 static const struct config_key domain[] = {
 	{ "domain", S, NEEDED },
 	{ "distinguished_name", SL },
@@ -173,7 +176,7 @@ static const struct config_key domain[] = {
 	{ "trust_udp", B },
 	{ "proxy_auth", O, &proxy_auth_keys },
 	{ "trust_domain", B },
-	{ "limits", O, &domain_limits_keys, IDLE },
+	{ "limits", O, &domain_limits_keys },
 	{ "identity", O, &identity_keys },
 	{ "reuse", S, .choices = config_reuse },
 	{ "allow_wildcard", B },
@@ -192,6 +195,11 @@ static const struct config_key limits[] = {
 	{ "handshakes", I }, { "handshakes_per_source", I }, { "queue_bytes", I },
 };
 static KEYS(limits_keys, "the limits", limits);
+
+static const struct config_key overload[] = {
+	{ "status", I }, { "reason", S }, { "messages_per_second", I }, { "loop_lag", N }, { "max_throughput_factor", I },
+};
+static KEYS(overload_keys, "overload", overload);
 
 static const struct config_key timeouts[] = {
 	{ "handshake", N }, { "message", N }, { "connect", N }, { "idle", N }, { "pong", N },
@@ -227,6 +235,7 @@ static const struct config_key top[] = {
 	{ "external_domain_files", SL },
 	{ "identity", O, &identity_keys },
 	{ "limits", O, &limits_keys },
+	{ "overload", O, &overload_keys },
 	{ "timeouts", O, &timeouts_keys },
 	{ "resolvers", SL },
 	{ "retry_after", I },

@@ -29,6 +29,7 @@ static int start(struct master *m, int *pid_fd)
 	size_t open_files = surroundings_open_files();
 	int rc = startup_load(m);
 
+	surroundings_locked_memory();
 	if (rc == 0)
 		rc = startup_user(m);
 	if (rc == 0)

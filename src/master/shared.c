@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/buckets.h"
 #include "common/mailbox.h"
 #include "common/presence.h"
 
@@ -56,7 +57,7 @@ int shared_init(struct shared *s, uint32_t workers, size_t rows)
 	if (rc == 0)
 		rc = region_make(&s->region[SHARED_PRESENCE], "sipward-presence", sizeof(struct presence), workers);
 	if (rc == 0)
-		rc = region_make(&s->region[SHARED_BUCKETS], "sipward-buckets", BUCKETS_BYTES, 1);
+		rc = region_make(&s->region[SHARED_BUCKETS], "sipward-buckets", buckets_bytes(workers), 1);
 	if (rc == 0)
 		rc = region_make(&s->region[SHARED_NONCES], "sipward-nonces", NONCES_BYTES, 1);
 	if (rc == 0)

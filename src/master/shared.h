@@ -28,7 +28,6 @@ enum shared_region_id {
 };
 
 /* Bytes of the regions; each is a multiple of REGION_PAGE. */
-#define BUCKETS_BYTES ((size_t)4 << 20)
 #define NONCES_BYTES ((size_t)4 << 20)
 
 struct shared_region {

@@ -40,6 +40,16 @@ size_t surroundings_open_files(void)
 	return lim.rlim_cur == RLIM_INFINITY ? SIZE_MAX : (size_t)lim.rlim_cur;
 }
 
+void surroundings_locked_memory(void)
+{
+	struct rlimit lim = { RLIM_INFINITY, RLIM_INFINITY };
+
+	if (setrlimit(RLIMIT_MEMLOCK, &lim) == 0 || getrlimit(RLIMIT_MEMLOCK, &lim) != 0)
+		return;
+	lim.rlim_cur = lim.rlim_max;
+	(void)setrlimit(RLIMIT_MEMLOCK, &lim); /* what we have, then */
+}
+
 /* ---- pid file ---- */
 
 static bool still_ours(const char *path, int fd)

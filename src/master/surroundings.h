@@ -1,6 +1,6 @@
 /*
  * surroundings - what the master needs from the system besides its listening
- * sockets: open files, the pid file, the control socket, the user for its children.
+ * sockets: open files, locked memory, the pid file, the control socket, the user for its children.
  *
  * Process: master.  May include: common/base.h.  Owns nothing; fds belong to the caller.
  */
@@ -16,6 +16,9 @@ MUST_USE int surroundings_std_fds(void);
 
 /* Raise the soft limit of open files to the hard one; returns what holds now. */
 size_t surroundings_open_files(void);
+
+/* The same for locked memory, or none at all if we may: the kernel charges the rings of all workers to one limit. */
+void surroundings_locked_memory(void);
 
 /*
  * Take and write the pid file; it stays locked while the fd is open.  -1 with the

@@ -6,6 +6,7 @@
 #include "common/sip/reply.h"
 #include "worker/datagram.h"
 #include "worker/events.h"
+#include "worker/overload.h"
 
 #define ALLOW "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, SUBSCRIBE, NOTIFY, REFER, MESSAGE\r\n"
 
@@ -55,8 +56,17 @@ static void send_answer(struct worker *w, struct conn *c, const struct sip_msg *
 	counter_add(&w->counters->answered, 1);
 }
 
+/* Unless one of its domains does without; NULL: a container. */
+static bool wants_retry_after(const struct worker *w, const struct conn *c)
+{
+	for (uint32_t i = 0; c && i < c->judgement.domain_count; i++)
+		if (w->img->domain[c->judgement.domain[i]].flags & DOMAIN_NO_RETRY_AFTER)
+			return false;
+	return true;
+}
+
 /* Header lines that belong to a status. */
-static struct span extra_for(struct worker *w, enum refusal r, char *buf, size_t cap)
+static struct span extra_for(struct worker *w, const struct conn *c, enum refusal r, char *buf, size_t cap)
 {
 	int n = 0;
 
@@ -70,7 +80,10 @@ static struct span extra_for(struct worker *w, enum refusal r, char *buf, size_t
 	case REFUSAL_QUEUE_FULL:
 	case REFUSAL_DRAINING:
 	case REFUSAL_TOO_LARGE:
-		if (w->img->settings->retry_after)
+	case REFUSAL_OVERLOAD:
+	case REFUSAL_LIMIT_CALLS:
+	case REFUSAL_LIMIT_MESSAGES:
+		if (w->img->settings->retry_after && wants_retry_after(w, c))
 			n = snprintf(buf, cap, "Retry-After: %llu\r\n", (unsigned long long)w->img->settings->retry_after);
 		break;
 	default:
@@ -89,21 +102,23 @@ struct span answer_warning(struct worker *w, enum refusal r, const char *text, c
 	for (; *text; text++)
 		put_char(&o, *text >= ' ' && *text < 0x7f && *text != '"' && *text != '\\' ? *text : '\'');
 	put_span(&o, SPAN("\"\r\n"));
-	put_span(&o, extra_for(w, r, retry, sizeof(retry)));
+	put_span(&o, extra_for(w, NULL, r, retry, sizeof(retry)));
 	return put_done(&o);
 }
 
 void answer_refusal_as(struct worker *w, struct conn *c, const struct sip_msg *msg, enum refusal r, unsigned status,
     struct span extra)
 {
+	struct span reason = SPAN_NONE;
 	char buf[128];
 
 	events_refused(w, c, msg, r);
+	(void)overload_answer(w, r, &status, &reason); /* else it is as it was */
 	if (!msg->is_request || msg->method_id == METHOD_ACK || status == 0)
 		return;
 	if (extra.len == 0)
-		extra = extra_for(w, r, buf, sizeof(buf));
-	send_answer(w, c, msg, status, span_str(refusal_reason(r)), extra);
+		extra = extra_for(w, c, r, buf, sizeof(buf));
+	send_answer(w, c, msg, status, reason.len ? reason : span_str(refusal_reason(r)), extra);
 }
 
 void answer_refusal(struct worker *w, struct conn *c, const struct sip_msg *msg, enum refusal r, struct span extra)

@@ -37,6 +37,7 @@ struct link_member;
 struct links;
 struct names;
 struct told;
+struct counted;
 struct post;
 struct post_office;
 struct auth_users;
@@ -90,6 +91,7 @@ struct conn {
 	bool message_timer;   /* the timer runs for the message that is arriving */
 	bool counted_handshake;
 	bool datagram;	      /* UDP, see datagram.h */
+	bool flow;	      /* untrusted, and dialogs know it by told_flow_id */
 	bool socket;	      /* datagram: a listener's socket; addr, port and local belong to the datagram in hand */
 	uint8_t addr[16];     /* peer, IPv4 mapped */
 	uint8_t local[16];    /* the address of ours that it came to: of an accepted connection, or the datagram */
@@ -100,6 +102,7 @@ struct conn {
 	struct upstream *upstream; /* CONN_CONTAINER */
 	struct link *domain_link;   /* CONN_DOMAIN: what we opened it for */
 	struct link_member *members; /* the links that it serves: its own, or those that may use a peer's connection */
+	struct counted *counted;   /* for the limits of its domains */
 	struct told *told;	   /* what other workers know of it */
 	uint64_t offered_generation; /* of the image under which it was offered for reuse, for the domain `offered` */
 	uint32_t offered;
@@ -126,6 +129,14 @@ struct conn {
 	uint32_t outstanding;	/* requests handed on and not yet finally answered */
 	const char *close_reason; /* for the log */
 	struct conn_link link[LIST_COUNT];
+};
+
+/* How busy the worker is. */
+struct load {
+	uint64_t turn_ns; /* the last turn took so long, waiting apart */
+	int64_t second;	  /* that `begun` counts */
+	uint64_t begun;	  /* requests that begin something */
+	uint64_t peak;	  /* most of them in a second */
 };
 
 /* Everything a worker is, for its own modules. */
@@ -156,6 +167,7 @@ struct worker {
 	unsigned completions, receives, requests; /* of this turn: for the wait */
 	uint32_t sweep;	  /* next slot to look at for re-judging; UINT32_MAX: pass is over */
 	uint64_t sweep_next; /* when the next pass begins */
+	struct load load;
 	unsigned log_budget; /* lines about single messages left in this second */
 	bool draining;
 	bool stopping;

@@ -12,6 +12,7 @@
 #include "worker/dial.h"
 #include "worker/events.h"
 #include "worker/links.h"
+#include "worker/overload.h"
 #include "worker/told.h"
 #include "worker/upstream.h"
 
@@ -86,6 +87,7 @@ static void leave(struct worker *w, struct conn *c, const char *reason)
 	if (c->domain_link || c->members)
 		links_lost(w, c);
 	told_gone(w, c);
+	overload_gone(w, c);
 }
 
 void conn_shut(struct worker *w, struct conn *c)

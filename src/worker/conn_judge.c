@@ -6,6 +6,7 @@
 #include "worker/accept.h"
 #include "worker/events.h"
 #include "worker/links.h"
+#include "worker/overload.h"
 #include "worker/told.h"
 #include "worker/upstream.h"
 
@@ -94,6 +95,7 @@ bool conn_judge_again(struct worker *w, struct conn *c)
 		}
 		events_judged(w, c, was_trusted);
 		told_judged(w, c);
+		(void)overload_judged(w, c, false); /* a reload closes nothing for its number */
 	}
 	/* Also when it was judged by this image: its handshake may have begun when the listener did not require it. */
 	if (is_trusted(c) || !must_be_trusted(c))
@@ -126,6 +128,10 @@ void conn_opened(struct worker *w, struct conn *c)
 		timer_clear(w->wheel, &c->timer); /* of the handshake */
 	events_accepted(w, c);
 	told_judged(w, c);
+	if (!overload_judged(w, c, true)) {
+		conn_close(w, c, "too_many_connections_of_domain");
+		return;
+	}
 	if (!conn_judge_again(w, c)) /* a listener may have begun to require what this peer lacks */
 		return;
 	if (c->kind == CONN_CONTAINER)

@@ -10,8 +10,10 @@
 #include "worker/events.h"
 #include "worker/hop.h"
 #include "worker/links.h"
+#include "worker/overload.h"
 #include "worker/park.h"
 #include "worker/post.h"
+#include "worker/told.h"
 #include "worker/upstream.h"
 
 /* Everything decided about one request on its way in. */
@@ -46,6 +48,11 @@ static size_t write_record_route(struct worker *w, struct conn *c, const struct 
 		.time = (uint32_t)w->wall,
 	};
 
+	if (p->identity.domain == IMAGE_NONE && told_flow_id(w, c)) {
+		t.direction = DIALOG_UNTRUSTED;
+		t.domain = told_flow_id(w, c);
+		told_flow(w, c);
+	}
 	return hop_record_route(w, c, hop_end_of(w, p->to), &t, msg->call_id, p->plan.uri.scheme == URI_SIPS, out, cap);
 }
 
@@ -96,7 +103,9 @@ static enum refusal examine(struct worker *w, struct conn *c, const struct sip_m
 	route_plan_external(w->img, &w->keys, msg, domain, (uint32_t)w->wall, &p->plan);
 	if (p->plan.refusal != REFUSAL_NONE)
 		return p->plan.refusal;
-	r = route_check_uri(w->img, &p->plan, c->tls != NULL);
+	r = overload_request(w, msg, domain, p->plan.has_token);
+	if (r == REFUSAL_NONE)
+		r = route_check_uri(w->img, &p->plan, c->tls != NULL);
 	if (r != REFUSAL_NONE)
 		return r;
 	identity_decide(w->img, &c->judgement, msg, p->plan.has_token, &p->identity);
@@ -184,6 +193,9 @@ static enum refusal hand_over(struct worker *w, struct conn *c, const struct sip
 			return r;
 		p->to = answer.conn;
 		p->server = answer.server;
+		r = overload_server(w, msg, p->server, p->plan.has_token);
+		if (r != REFUSAL_NONE)
+			return r;
 		forward(w, c, msg, p);
 		return REFUSAL_NONE;
 	case UPSTREAM_WAIT:

@@ -214,7 +214,7 @@ bool links_speaks_for(const struct worker *w, const struct conn *c, uint64_t id)
 	for (uint32_t i = 0; i < c->judgement.domain_count; i++)
 		if (route_back_id(w->img, &w->keys, c->judgement.domain[i]) == id)
 			return true;
-	return false;
+	return c->flow && told_flow_id(w, c) == id;
 }
 
 /* May requests to this link's domain go over the connection?  It may be closed on the way to the answer. */
@@ -371,6 +371,19 @@ enum links_pick links_pick_any(struct worker *w, const struct links_ask *ask, st
 	if (l && elsewhere(w, l, id, out))
 		return LINKS_POST;
 	return links_pick(w, ask, out);
+}
+
+enum links_pick links_pick_flow(struct worker *w, uint64_t flow, struct links_answer *out)
+{
+	struct conn *c = told_here(w, flow);
+
+	*out = (struct links_answer){ .refusal = REFUSAL_NO_DOMAIN, .warning = "the connection of this dialog is gone",
+		.post.kind = POST_REQUEST };
+	if (c && c->state == CONN_OPEN && conn_judge_again(w, c) && links_speaks_for(w, c, flow)) {
+		out->conn = c;
+		return conn_queued(c) > w->img->settings->queue_bytes ? LINKS_FULL : LINKS_READY;
+	}
+	return post_find(w, flow, &out->worker, &out->post) ? LINKS_POST : LINKS_NONE;
 }
 
 bool links_park(struct worker *w, struct link *l, struct conn *from, struct span message)

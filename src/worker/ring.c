@@ -16,6 +16,9 @@
 #define FEAT_MIN_TIMEOUT (1U << 15)
 #define MIN_WAIT_USEC pad
 
+/* Entries of the submission queue when there is not memory for what was asked: full, it is only submitted more often. */
+#define ENTRIES_MIN 256
+
 #define BUFFER_GROUP 0
 #define BUFFERS_MAX 32768
 #define SLOT_BITS 24
@@ -127,12 +130,12 @@ static void map_entries(struct ring *r)
 		r->ring.sq.array[i] = i;
 }
 
-static int ring_init(struct ring *r, const struct ring_config *config)
+static int ring_init(struct ring *r, const struct ring_config *config, unsigned entries)
 {
-	struct io_uring_params params = { .flags = SETUP_FLAGS, .cq_entries = 4 * config->entries };
+	struct io_uring_params params = { .flags = SETUP_FLAGS, .cq_entries = 4 * entries };
 	int rc;
 
-	rc = io_uring_queue_init_params(config->entries, &r->ring, &params);
+	rc = io_uring_queue_init_params(entries, &r->ring, &params);
 	if (rc < 0) {
 		r->ring.ring_fd = -1;
 		return rc;
@@ -147,25 +150,40 @@ static bool power_of_two(unsigned n)
 	return n && (n & (n - 1)) == 0;
 }
 
+static struct ring *ring_of(const struct ring_config *config, unsigned entries, int *rc)
+{
+	struct ring *r = calloc(1, sizeof(*r));
+
+	*rc = -ENOMEM;
+	if (!r)
+		return NULL;
+	*rc = ring_init(r, config, entries);
+	if (*rc < 0) {
+		ring_free(r);
+		return NULL;
+	}
+	return r;
+}
+
+/*
+ * Newer kernels charge the queues of all rings of a user to one RLIMIT_MEMLOCK,
+ * and give back what a dead worker had only a while later.  So many workers, or
+ * a replaced one, may have to do with a smaller ring.
+ */
 struct ring *ring_new(const struct ring_config *config, const char **why)
 {
+	unsigned entries = config->entries;
 	struct ring *r;
 	int rc;
 
 	assert(power_of_two(config->entries) && power_of_two(config->buffers));
 	assert(config->buffers <= BUFFERS_MAX && config->buffer_size > 0);
 	*why = "";
-	r = calloc(1, sizeof(*r));
+	while (!(r = ring_of(config, entries, &rc)) && rc == -ENOMEM && entries > ENTRIES_MIN)
+		entries /= 2;
 	if (!r) {
-		*why = "no memory";
-		return NULL;
-	}
-	rc = ring_init(r, config);
-	if (rc < 0) {
 		*why = why_not(-rc);
-		ring_free(r);
 		errno = -rc;
-		return NULL;
 	}
 	return r;
 }

@@ -44,7 +44,7 @@ struct ring_event {
 enum ring_poll_slot { RING_POLL_CONTROL, RING_POLL_NAMES, RING_POLL_MAIL, RING_POLL_DATAGRAM /* and on: accept's sockets */ };
 
 struct ring_config {
-	unsigned entries;	/* SQ; a power of two */
+	unsigned entries;	/* SQ; a power of two; fewer are taken where memory is short */
 	unsigned buffers;	/* receive buffers, a power of two up to 32768 */
 	unsigned buffer_size;	/* bytes each */
 };

@@ -26,6 +26,13 @@ void told_judged(struct worker *w, struct conn *c);
 void told_offer(struct worker *w, struct conn *c, uint64_t id);
 /* Now and then: what the table had no room for may have some now, as others of the same domain have gone. */
 void told_again(struct worker *w, struct conn *c);
+/*
+ * The keyed id of an untrusted connection, by which the requests of its
+ * dialogs find it from inside; 0: it is none that lasts.
+ */
+uint64_t told_flow_id(const struct worker *w, const struct conn *c);
+/* A dialog knows it by that. */
+void told_flow(struct worker *w, struct conn *c);
 /* It is closed. */
 void told_gone(struct worker *w, struct conn *c);
 

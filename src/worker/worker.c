@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "common/buckets.h"
 #include "common/clock.h"
 #include "common/confine.h"
 #include "common/heritage.h"
@@ -17,11 +18,14 @@
 #include "worker/keepalive.h"
 #include "worker/links.h"
 #include "worker/names.h"
+#include "worker/overload.h"
 #include "worker/post.h"
 #include "worker/told.h"
 #include "worker/upstream.h"
 
 #define RING_ENTRIES 4096
+#define RING_ENTRIES_MIN 256
+#define RING_ENTRY_BYTES 128 /* with its four completions */
 #define RECV_BUFFERS 512
 #define RECV_BUFFER_SIZE 16384
 #define HEADERS_MAX 4096	  /* upper bound of limits.header_fields */
@@ -30,9 +34,25 @@
 #define SWEEP_SLICE 256		  /* connections looked at in one turn when all are judged again */
 #define LOG_LINES 1000		  /* about single messages and refusals, in one second */
 
+/*
+ * Newer kernels charge the rings of all workers to one limit, and those of the
+ * dead for a while: each takes its share of a quarter.
+ */
+static unsigned ring_entries(const struct worker *w)
+{
+	unsigned entries = RING_ENTRIES;
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &lim) != 0)
+		return entries;
+	while (entries > RING_ENTRIES_MIN && (rlim_t)entries * RING_ENTRY_BYTES * w->h->workers > lim.rlim_cur / 4)
+		entries /= 2;
+	return entries;
+}
+
 static int start(struct worker *w, char why[static 256])
 {
-	struct ring_config config = { RING_ENTRIES, RECV_BUFFERS, RECV_BUFFER_SIZE };
+	struct ring_config config = { ring_entries(w), RECV_BUFFERS, RECV_BUFFER_SIZE };
 	const char *ring_why = NULL;
 
 	w->now = clock_mono_ns();
@@ -50,6 +70,7 @@ static int start(struct worker *w, char why[static 256])
 		snprintf(why, 256, "out of memory");
 		return -1;
 	}
+	counts_clear(w->h->buckets, w->h->worker);
 	if (tls_init() != 0) {
 		snprintf(why, 256, "the TLS library cannot be set up");
 		return -1;
@@ -303,6 +324,7 @@ static uint64_t turn(struct worker *w)
 	run_list(w, LIST_PARKED, conn_unpark);
 	flush_all(w);
 	post_flush(w);
+	overload_turn(w);
 	return due;
 }
 

@@ -22,11 +22,18 @@ class Calls(PeerTest):
     """An edge with one container and one domain, whoever they are."""
 
     vias = records = 2
+    protocol = "TCP"  # of the container
+
+    def server(self, container):
+        return {"host": INSIDE, "port": container, "protocol": self.protocol}
 
     def start(self, container, domain_port, host=OUTSIDE, **entry):
         one = {"domain": "partner.example", "distinguished_name": PARTNER_DN, "protocol": "TLS", "host": host, "port": domain_port, **entry}
         cfg = self.config([])
-        cfg["clusters"]["main"]["servers"] = [{"host": INSIDE, "port": container, "protocol": "TCP"}]
+        cfg["clusters"]["main"]["servers"] = [self.server(container)]
+        cfg["listeners"][1]["protocol"] = self.protocol
+        if self.protocol == "TLS":
+            cfg["listeners"][1]["tls"] = "edge"
         cfg["external_domains"] = [one]
         self.containers = []
         self.running = Edge(self.run_dir, cfg)
@@ -89,20 +96,40 @@ class KamailioDomain(Calls):
         self.between((container, inside), (phone, behind), a, b, outward)
 
 
-class KamailioContainer(Calls):
+class KamailioInside(Calls):
     """Kamailio, with application servers behind it, is the container; the domain is SIPp behind stunnel."""
 
     programs = ("sipp", "stunnel4", "kamailio")
     vias = 3
+    certificate = None
 
     def run_call(self, name, outward):
-        self.records = 4 if outward else 3  # Kamailio records one route where one socket of its serves both sides
+        # Kamailio records one route where one socket of its serves both sides.
+        self.records = 4 if outward or self.certificate else 3
         a, b = self.both_ends(name, outward, False)
         phone, server, front = Port(OUTSIDE), Port(INSIDE), Port(INSIDE)
         self.start(front.port, self.stunnel("partner", phone.at, True, OUTSIDE))
-        behind = self.kamailio(front, server, f"{EDGE}:{self.running.port('internal', 'TCP')}")
+        behind = self.kamailio(front, server, f"{EDGE}:{self.running.port('internal', self.protocol)}", self.certificate)
         tunnel = self.stunnel("partner", f"{EDGE}:{self.running.port()}")
         self.between((server, behind), (phone, f"127.0.0.1:{tunnel}"), a, b, outward)
+
+
+class KamailioContainer(KamailioInside):
+    """... over TCP."""
+
+
+class KamailioSecure(KamailioInside):
+    """... over mutual TLS, both ways."""
+
+    protocol, certificate = "TLS", "as1"
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.pki.leaf("as1", "/C=DE/O=Core/CN=as1.core.example")
+
+    def server(self, container):
+        return {**super().server(container), "tls": "edge", "distinguished_name": "CN=as1.core.example,O=Core,C=DE"}
 
 
 class BackToBack(Calls):
@@ -269,7 +296,7 @@ class SecondEdge(FlowTest):
 def add_calls():
     """A test for each of CALLS with each kind of peers, begun by either side."""
     for call in CALLS:
-        for kind in (Sipp, KamailioDomain, KamailioContainer, BackToBack):
+        for kind in (Sipp, KamailioDomain, KamailioContainer, KamailioSecure, BackToBack):
             for way in ("inward", "outward"):
                 setattr(kind, f"test_{kind.__name__.lower()}_{way}_{call.replace(' ', '_')}",
                         lambda self, call=call, way=way: self.run_call(call, way == "outward"))

@@ -140,6 +140,11 @@ static const struct {
 	{ "{ \"tls\": { \"edge\": { \"certificate\": \"edge.pem\", \"private_key\": \"edge.key\" } } }", ": /listeners/0/tls: profile \"edge\" has no \"trust\"" },
 	{ "{ \"tls\": { \"edge\": { \"certificate\": \"edge.pem\", \"private_key\": \"edge.key\", \"trust\": [] } } }", ": /listeners/0/tls: profile \"edge\" has no \"trust\"" },
 	{ "{ \"tls\": { \"edge\": { \"certificate\": \"edge.pem\", \"private_key\": \"edge.key\", \"trust\": \"none.pem\" } } }", ": /tls/edge/trust: " },
+	/* overload */
+	{ "{ \"overload\": { \"status\": 200 } }", ": /overload/status: found 200, expected 400 to 699" },
+	{ "{ \"overload\": { \"max_throughput_factor\": 101 } }", ": /overload/max_throughput_factor: found 101, expected 0 to 100" },
+	{ DOMAIN("\"limits\": { \"action\": \"ignore\" }"), ": /external_domains/0/limits/action: found \"ignore\", expected one of \"reject\", \"drop\"" },
+	{ DOMAIN("\"limits\": { \"calls_per_second\": -1 }"), ": /external_domains/0/limits/calls_per_second: found -1, expected 0 to 1000000" },
 	/* clusters */
 	{ "{ \"clusters\": {} }", ": /clusters: found an empty object, expected at least one cluster" },
 	{ "{ \"clusters\": { \"main\": { \"servers\": [] } } }", ": /clusters/main/servers: found an empty list" },
@@ -305,8 +310,10 @@ static const struct {
 	{ DOMAIN("\"trust_udp\": true"), ": /external_domains/0/trust_udp: warning: " },
 	{ DOMAIN("\"sni\": \"a.example\""), NULL },
 	{ DOMAIN("\"reuse\": \"always\""), NULL },
+	{ DOMAIN("\"limits\": { \"connections\": 5, \"calls_per_second\": 0.5, \"action\": \"drop\" }"), NULL },
+	{ SERVER("\"host\": \"127.0.0.1\", \"limits\": { \"messages_per_second\": 5 }"), NULL },
+	{ "{ \"overload\": { \"status\": 486, \"reason\": \"No\" } }", NULL },
 	{ DOMAIN("\"metrics\": true"), ": /external_domains/0/metrics: warning: " },
-	{ DOMAIN("\"limits\": { \"connections\": 5, \"calls_per_second\": 0.5 }"), ": /external_domains/0/limits: warning: " },
 	{ "{ \"local_domains\": [\"partner.example\"], \"external_domains\": [ { \"domain\": \"partner.example\" } ] }", ": /external_domains/0/domain: warning: \"partner.example\" stands in /local_domains too" },
 	{ IDENTITY("\"unstrip\": \"X-Other\""), ": /identity/unstrip: warning: \"X-Other\" is not removed anyway" },
 };

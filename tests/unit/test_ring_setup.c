@@ -81,3 +81,21 @@ Test(ring_setup, says_why_it_can_not_be_made)
 	cr_assert_not_null(strstr(why, "io_uring_disabled"), "%s", why);
 	ring_free(NULL);
 }
+
+/* Of a user of its own, with little to lock: where the kernel charges a ring for that, a smaller one is made. */
+Test(ring_setup, does_with_less)
+{
+	static const struct ring_config large = { .entries = 4096, .buffers = 4, .buffer_size = 512 };
+	struct rlimit limit = { .rlim_cur = 128 * 1024, .rlim_max = 128 * 1024 };
+	const char *why;
+	struct ring *r;
+
+	cr_assert_eq(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
+	if (getuid() == 0)
+		cr_assert_eq(setuid(54321), 0);
+	r = ring_new(&large, &why);
+	if (!r && errno != ENOMEM)
+		cr_skip_test("no ring here: %s", why);
+	cr_assert_not_null(r, "%s", why);
+	ring_free(r);
+}

@@ -146,6 +146,12 @@ static void remove_members(struct conn *c)
 	}
 }
 
+void links_tell(struct worker *w, struct conn *c)
+{
+	if (c->domain_link && c->judgement.domain_count)
+		told_as(w, c, told_opened(c->domain_link->id));
+}
+
 void links_opened(struct worker *w, struct conn *c)
 {
 	struct link *l = c->domain_link;
@@ -154,6 +160,7 @@ void links_opened(struct worker *w, struct conn *c)
 	l->state = LINK_IDLE;
 	l->backoff = 0;
 	l->used = w->now;
+	links_tell(w, c);
 	if (!add_member(w, l, c))
 		conn_kill(w, c, "out of memory");
 	l->retry_due = true;
@@ -179,7 +186,7 @@ void links_offer(struct worker *w, struct conn *c, uint32_t domain)
 	if (!l || !add_member(w, l, c))
 		return; /* without memory the peer's connection is not reused */
 	l->used = w->now;
-	told_offer(w, c, l->id);
+	told_as(w, c, told_reusable(l->id));
 	c->offered = domain;
 	c->offered_generation = w->img->h->generation;
 }
@@ -353,6 +360,10 @@ enum links_pick links_pick(struct worker *w, const struct links_ask *ask, struct
 	if (datagrams && ask->size <= STREAM_ABOVE)
 		return by_datagram(w, l, ask, out);
 	pick = wait_or_none(w, l, out);
+	if (pick == LINKS_NONE && elsewhere(w, l, told_opened(l->id), out)) {
+		remember(w, ask, out->post.incarnation, out->post.slot, out->post.generation);
+		return LINKS_POST;
+	}
 	/* RFC 3261 18.1.1: what does not take streams gets the datagram all the same. */
 	return datagrams && pick == LINKS_NONE ? by_datagram(w, l, ask, out) : pick;
 }

@@ -70,6 +70,9 @@ void links_reload(struct worker *w);
 void links_opened(struct worker *w, struct conn *c);
 void links_lost(struct worker *w, struct conn *c);
 
+/* It was judged again: other workers may use it where they cannot open one of their own. */
+void links_tell(struct worker *w, struct conn *c);
+
 /* Requests to this domain may go back over the peer's connection c (RFC 5923 5). */
 void links_offer(struct worker *w, struct conn *c, uint32_t domain);
 /* Was it offered for that domain already, under this image? */

@@ -90,9 +90,9 @@ void told_judged(struct worker *w, struct conn *c)
 		tell(w, c, route_back_id(w->img, &w->keys, c->judgement.domain[i]));
 }
 
-void told_offer(struct worker *w, struct conn *c, uint64_t id)
+void told_as(struct worker *w, struct conn *c, uint64_t id)
 {
-	tell(w, c, told_reusable(id));
+	tell(w, c, id);
 }
 
 struct conn *told_here(const struct worker *w, uint64_t id)

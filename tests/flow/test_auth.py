@@ -287,6 +287,19 @@ class Auth(FlowTest):
         edge.reload(cfg)
         self.assertEqual(self.passes(link, "").all("p-preferred-identity"), [])
 
+    def test_a_listener_that_is_taken_away(self):
+        """Its connections stay, but nobody on them is let through for that."""
+        edge = self.start(self.auth(), tcp=self.auth(allow_cleartext=True))
+        link = Link(socket.create_connection(("127.0.0.1", edge.port("external", "TCP"))))
+        one = self.refused(link, "")[0]
+        self.passes(link, answer(one, "INVITE", 1))
+        cfg = edge.config
+        cfg["listeners"].pop()
+        cfg["listeners"][0].pop("proxy_auth")
+        edge.reload(cfg)
+        got, call = self.ask(link, answer(one, "INVITE", 2))
+        self.assertEqual((got.status, self.container.count(call)), (503, 0))
+
     def test_waiting_for_a_container(self):
         """What waits is looked at again, and its count is used once."""
         self.pki.leaf("as1", "/C=DE/O=Core/CN=as1.core.example")

@@ -125,7 +125,7 @@ class SippRun:
     def __init__(self, test, scenario, place, remote, count, udp):
         self.control = free_port()
         self.errors, self.stats = test.file("sipp.err"), test.file("sipp.csv")
-        args = ["sipp", "-sf", test.file("scenario.xml", scenario), "-i", place.host, "-p", place.port, "-bind_local", "-m", count, "-nostdin",
+        args = ["sipp", "-sf", test.file("scenario.xml", scenario), "-i", place.host, "-p", place.port, "-bind_local", "-m", count, "-nostdin", "-buff_size", 4194304,
                 "-cp", self.control, "-trace_stat", "-stf", self.stats, "-trace_err", "-error_file", self.errors, "-timeout", 150,
                 "-timeout_error", "-recv_timeout", 20000]
         args += ["-t", "u1" if udp else "t1" if remote else "tn"]

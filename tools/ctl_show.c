@@ -103,7 +103,7 @@ static void show_domain_rows(const json_t *rows)
 	json_array_foreach((json_t *)(uintptr_t)rows, i, row) {
 		printf("%-32s %-8s %s ", str(row, "domain"), yes(row, "enabled") ? "enabled" : "disabled", str(row, "protocol"));
 		show_hosts(json_object_get(row, "hosts"));
-		printf("%s\n", yes(row, "has_dn") ? "" : " (no DN)");
+		printf("%s, %lld connections\n", yes(row, "has_dn") ? "" : " (no DN)", num(row, "connections"));
 	}
 }
 

@@ -182,10 +182,10 @@ static json_t *connection(uint32_t worker, const struct conn_row_text *t, uint64
 	    (json_int_t)(clock_wall_s() - t->since), "messages", (json_int_t)messages);
 }
 
-json_t *report_connections(const struct admin *a, const char *domain)
+/* Every open connection. */
+static void each_row(const struct admin *a, void (*see)(void *ctx, uint32_t worker, const struct conn_row_text *t, uint64_t messages),
+    void *ctx)
 {
-	json_t *rows = json_array();
-
 	for (uint32_t w = 0; w < a->h->workers; w++) {
 		const struct conn_row *row = &a->h->rows[w * a->h->rows_per_worker];
 		uint64_t left = counter_get(&a->h->counters[w].open);
@@ -197,16 +197,53 @@ json_t *report_connections(const struct admin *a, const char *domain)
 			if (!conn_row_read(&row[i], &t, &messages))
 				continue;
 			left--;
-			if (!domain || strcasecmp(domain, t.domain) == 0)
-				json_array_append_new(rows, connection(w, &t, messages));
+			see(ctx, w, &t, messages);
 		}
 	}
-	return json_pack("{s:b, s:o}", "ok", 1, "connections", rows);
+}
+
+struct wanted_rows {
+	const char *domain; /* NULL: all */
+	json_t *rows;
+};
+
+static void add_row(void *ctx, uint32_t worker, const struct conn_row_text *t, uint64_t messages)
+{
+	struct wanted_rows *wanted = ctx;
+
+	if (!wanted->domain || strcasecmp(wanted->domain, t->domain) == 0)
+		json_array_append_new(wanted->rows, connection(worker, t, messages));
+}
+
+json_t *report_connections(const struct admin *a, const char *domain)
+{
+	struct wanted_rows wanted = { domain, json_array() };
+
+	each_row(a, add_row, &wanted);
+	return json_pack("{s:b, s:o}", "ok", 1, "connections", wanted.rows);
 }
 
 /* ---- domains and names ---- */
 
-static json_t *domain_row(const struct admin *a, uint32_t index)
+/* A domain is available while it has a connection, whoever opened it. */
+static void count_row(void *ctx, uint32_t worker, const struct conn_row_text *t, uint64_t messages)
+{
+	json_t *counts = ctx;
+
+	if (t->domain[0])
+		json_object_set_new(counts, t->domain, json_integer(json_integer_value(json_object_get(counts, t->domain)) + 1));
+}
+
+/* By name of the domain. */
+static json_t *count_connections(const struct admin *a)
+{
+	json_t *counts = json_object();
+
+	each_row(a, count_row, counts);
+	return counts;
+}
+
+static json_t *domain_row(const struct admin *a, const json_t *counts, uint32_t index)
 {
 	const struct image_domain *d = &a->img->domain[index];
 	const struct image_target *target = image_at(a->img, d->hosts);
@@ -218,18 +255,19 @@ static json_t *domain_row(const struct admin *a, uint32_t index)
 	for (uint64_t i = 0; i < d->hosts.count; i++)
 		json_array_append_new(hosts, json_pack("{s:o, s:i}", "host", text(image_text(a->img, target[i].host)), "port",
 		    (int)target[i].port));
-	return json_pack("{s:s, s:b, s:b, s:s, s:o, s:i}", "domain", shown, "enabled", (d->flags & DOMAIN_ENABLED) != 0,
+	return json_pack("{s:s, s:b, s:b, s:s, s:o, s:i, s:I}", "domain", shown, "enabled", (d->flags & DOMAIN_ENABLED) != 0,
 	    "has_dn", (d->flags & DOMAIN_HAS_DN) != 0, "protocol", protocol_name[d->protocol], "hosts", hosts, "trust",
-	    (int)d->trust.count);
+	    (int)d->trust.count, "connections", json_integer_value(json_object_getn(counts, name.p, MIN(name.len, 127u))));
 }
 
 json_t *report_domains(const struct admin *a, size_t limit)
 {
-	json_t *rows = json_array();
+	json_t *rows = json_array(), *counts = count_connections(a);
 	uint64_t count = a->img->h->domains.count;
 
 	for (uint64_t i = 0; i < count && i < limit; i++)
-		json_array_append_new(rows, domain_row(a, (uint32_t)i));
+		json_array_append_new(rows, domain_row(a, counts, (uint32_t)i));
+	json_decref(counts);
 	return json_pack("{s:b, s:I, s:o}", "ok", 1, "count", (json_int_t)count, "domains", rows);
 }
 
@@ -256,7 +294,7 @@ json_t *report_lookup(const struct admin *a, const char *dn_text)
 	enum dn_status st = dn_from_text(span_str(dn_text), &dn, &where);
 	struct image_domains hits;
 	char shown[4096];
-	json_t *out, *rows;
+	json_t *out, *rows, *counts;
 
 	if (st != DN_OK) {
 		snprintf(shown, sizeof(shown), "not a usable distinguished name (%s at character %zu)", dn_status_name(st),
@@ -265,8 +303,10 @@ json_t *report_lookup(const struct admin *a, const char *dn_text)
 	}
 	hits = image_find_dn(a->img, dn.bytes, dn.len);
 	rows = json_array();
+	counts = count_connections(a);
 	for (uint32_t i = 0; i < hits.count; i++)
-		json_array_append_new(rows, domain_row(a, hits.index[i]));
+		json_array_append_new(rows, domain_row(a, counts, hits.index[i]));
+	json_decref(counts);
 	n = dn_print(dn.bytes, dn.len, shown, sizeof(shown));
 	out = json_pack("{s:b, s:b, s:o, s:o}", "ok", 1, "found", hits.count > 0, "dn", text(span_of(shown, n)), "domains", rows);
 	if (out && hits.count == 0)

@@ -90,6 +90,7 @@ struct conn {
 	bool message_timer;   /* the timer runs for the message that is arriving */
 	bool counted_handshake;
 	bool datagram;	      /* UDP, see datagram.h */
+	bool flow;	      /* untrusted, and dialogs know it by told_flow_id */
 	bool socket;	      /* datagram: a listener's socket; addr, port and local belong to the datagram in hand */
 	uint8_t addr[16];     /* peer, IPv4 mapped */
 	uint8_t local[16];    /* the address of ours that it came to: of an accepted connection, or the datagram */

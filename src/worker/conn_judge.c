@@ -95,6 +95,7 @@ bool conn_judge_again(struct worker *w, struct conn *c)
 		}
 		events_judged(w, c, was_trusted);
 		told_judged(w, c);
+		links_tell(w, c);
 		(void)overload_judged(w, c, false); /* a reload closes nothing for its number */
 	}
 	/* Also when it was judged by this image: its handshake may have begun when the listener did not require it. */

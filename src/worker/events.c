@@ -64,12 +64,17 @@ static struct conn_row *row_of(const struct worker *w, const struct conn *c)
 	return &w->h->rows[(size_t)w->h->worker * w->h->rows_per_worker + c->slot];
 }
 
+static bool is_outside(const struct conn *c)
+{
+	return c->kind == CONN_EXTERNAL || c->kind == CONN_DOMAIN;
+}
+
 static void publish(struct worker *w, struct conn *c)
 {
 	struct conn_row_text t = {
 		.used = 1,
-		.side = c->kind == CONN_EXTERNAL ? SIDE_EXTERNAL : SIDE_INTERNAL,
-		.outbound = c->kind == CONN_CONTAINER,
+		.side = is_outside(c) ? SIDE_EXTERNAL : SIDE_INTERNAL,
+		.outbound = c->kind == CONN_CONTAINER || c->kind == CONN_DOMAIN,
 		.trusted = c->judgement.domain_count > 0,
 		.tls = c->tls != NULL,
 		.peer_port = c->port,
@@ -104,9 +109,9 @@ void events_accepted(struct worker *w, struct conn *c)
 		counter_add(&w->counters->peers_untrusted, 1);
 		counter_add(&w->counters->verdict[c->judgement.verdict], 1);
 	}
-	log_begin(&l, EVENT_CONN_ACCEPTED);
+	log_begin(&l, c->kind == CONN_DOMAIN ? EVENT_CONN_OPENED : EVENT_CONN_ACCEPTED);
 	add_conn(&l, c);
-	if (c->kind == CONN_EXTERNAL) {
+	if (is_outside(c)) {
 		log_cstr(&l, "trust", c->judgement.domain_count ? "trusted" : "untrusted");
 		if (c->judgement.domain_count == 0)
 			log_cstr(&l, "reason", peer_verdict_name(c->judgement.verdict));

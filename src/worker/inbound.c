@@ -12,6 +12,7 @@
 #include "worker/overload.h"
 #include "worker/park.h"
 #include "worker/post.h"
+#include "worker/told.h"
 #include "worker/upstream.h"
 
 /* Everything decided about one request on its way in. */
@@ -44,6 +45,11 @@ static size_t write_record_route(struct worker *w, struct conn *c, const struct 
 		.time = (uint32_t)w->wall,
 	};
 
+	if (p->identity.domain == IMAGE_NONE && told_flow_id(w, c)) {
+		t.direction = DIALOG_UNTRUSTED;
+		t.domain = told_flow_id(w, c);
+		told_flow(w, c);
+	}
 	return hop_record_route(w, c, hop_end_of(w, p->to), &t, msg->call_id, p->plan.uri.scheme == URI_SIPS, out, cap);
 }
 

@@ -146,6 +146,12 @@ static void remove_members(struct conn *c)
 	}
 }
 
+void links_tell(struct worker *w, struct conn *c)
+{
+	if (c->domain_link && c->judgement.domain_count)
+		told_as(w, c, told_opened(c->domain_link->id));
+}
+
 void links_opened(struct worker *w, struct conn *c)
 {
 	struct link *l = c->domain_link;
@@ -154,6 +160,7 @@ void links_opened(struct worker *w, struct conn *c)
 	l->state = LINK_IDLE;
 	l->backoff = 0;
 	l->used = w->now;
+	links_tell(w, c);
 	if (!add_member(w, l, c))
 		conn_kill(w, c, "out of memory");
 	l->retry_due = true;
@@ -179,7 +186,7 @@ void links_offer(struct worker *w, struct conn *c, uint32_t domain)
 	if (!l || !add_member(w, l, c))
 		return; /* without memory the peer's connection is not reused */
 	l->used = w->now;
-	told_offer(w, c, l->id);
+	told_as(w, c, told_reusable(l->id));
 	c->offered = domain;
 	c->offered_generation = w->img->h->generation;
 }
@@ -214,7 +221,7 @@ bool links_speaks_for(const struct worker *w, const struct conn *c, uint64_t id)
 	for (uint32_t i = 0; i < c->judgement.domain_count; i++)
 		if (route_back_id(w->img, &w->keys, c->judgement.domain[i]) == id)
 			return true;
-	return false;
+	return c->flow && told_flow_id(w, c) == id;
 }
 
 /* May requests to this link's domain go over the connection?  It may be closed on the way to the answer. */
@@ -353,6 +360,10 @@ enum links_pick links_pick(struct worker *w, const struct links_ask *ask, struct
 	if (datagrams && ask->size <= STREAM_ABOVE)
 		return by_datagram(w, l, ask, out);
 	pick = wait_or_none(w, l, out);
+	if (pick == LINKS_NONE && elsewhere(w, l, told_opened(l->id), out)) {
+		remember(w, ask, out->post.incarnation, out->post.slot, out->post.generation);
+		return LINKS_POST;
+	}
 	/* RFC 3261 18.1.1: what does not take streams gets the datagram all the same. */
 	return datagrams && pick == LINKS_NONE ? by_datagram(w, l, ask, out) : pick;
 }
@@ -371,6 +382,19 @@ enum links_pick links_pick_any(struct worker *w, const struct links_ask *ask, st
 	if (l && elsewhere(w, l, id, out))
 		return LINKS_POST;
 	return links_pick(w, ask, out);
+}
+
+enum links_pick links_pick_flow(struct worker *w, uint64_t flow, struct links_answer *out)
+{
+	struct conn *c = told_here(w, flow);
+
+	*out = (struct links_answer){ .refusal = REFUSAL_NO_DOMAIN, .warning = "the connection of this dialog is gone",
+		.post.kind = POST_REQUEST };
+	if (c && c->state == CONN_OPEN && conn_judge_again(w, c) && links_speaks_for(w, c, flow)) {
+		out->conn = c;
+		return conn_queued(c) > w->img->settings->queue_bytes ? LINKS_FULL : LINKS_READY;
+	}
+	return post_find(w, flow, &out->worker, &out->post) ? LINKS_POST : LINKS_NONE;
 }
 
 bool links_park(struct worker *w, struct link *l, struct conn *from, struct span message)

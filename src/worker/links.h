@@ -57,6 +57,9 @@ MUST_USE enum links_pick links_pick(struct worker *w, const struct links_ask *as
 /* The same for a response: any connection that speaks for the domain will do, offered for reuse or not. */
 MUST_USE enum links_pick links_pick_any(struct worker *w, const struct links_ask *ask, struct links_answer *out);
 
+/* The connection of who is no domain, by its id: READY, POST or NONE. */
+MUST_USE enum links_pick links_pick_flow(struct worker *w, uint64_t flow, struct links_answer *out);
+
 /* Keep a message until the link is there or given up; false: no room. */
 MUST_USE bool links_park(struct worker *w, struct link *l, struct conn *from, struct span message);
 
@@ -66,6 +69,9 @@ void links_reload(struct worker *w);
 /* A connection that we opened is open; one of any kind that belongs to links has ended. */
 void links_opened(struct worker *w, struct conn *c);
 void links_lost(struct worker *w, struct conn *c);
+
+/* It was judged again: other workers may use it where they cannot open one of their own. */
+void links_tell(struct worker *w, struct conn *c);
 
 /* Requests to this domain may go back over the peer's connection c (RFC 5923 5). */
 void links_offer(struct worker *w, struct conn *c, uint32_t domain);

@@ -47,7 +47,7 @@ static size_t write_via(struct worker *w, struct conn *c, const struct sip_msg *
 	const struct image_server *server = upstream_sender(w, c, msg);
 	struct way_back way = {
 		.kind = p->veil ? BACK_INSIDE_DATAGRAM : BACK_INSIDE,
-		.domain = route_back_id(w->img, &w->keys, p->where.domain) ^ p->veil,
+		.domain = p->where.flow ? p->where.flow : route_back_id(w->img, &w->keys, p->where.domain) ^ p->veil,
 		.container = server ? route_server_back_id(w->img, &w->keys, server) : 0,
 	};
 	char token[TOKEN_TEXT_MAX];
@@ -79,7 +79,7 @@ static struct rewrite_request plan_rewrite(struct worker *w, struct conn *c, con
 		.source = span_of(c->addr_text, c->addr_text_len),
 		.source_port = c->port,
 		.plan = &p->plan,
-		.identity = { .keep_asserted = w->img->domain[p->where.domain].flags & DOMAIN_TRUST_DOMAIN },
+		.identity = { .keep_asserted = !p->where.flow && w->img->domain[p->where.domain].flags & DOMAIN_TRUST_DOMAIN },
 	};
 
 	if (!p->plan.has_token && route_makes_dialog(msg))
@@ -125,7 +125,7 @@ static enum refusal forward_elsewhere(struct worker *w, struct conn *c, const st
 	struct rewrite_request how;
 	size_t len;
 
-	p->to = hop_end_elsewhere(w, (enum image_protocol)w->img->domain[p->where.domain].protocol);
+	p->to = hop_end_elsewhere(w, p->where.flow ? PROTO_TLS : (enum image_protocol)w->img->domain[p->where.domain].protocol);
 	how = plan_rewrite(w, c, msg, p, via, routes);
 	len = how.via.len ? rewrite_request(w->img, msg, &how, w->answer, ANSWER_MAX) : 0;
 	if (len == 0)
@@ -170,8 +170,10 @@ static enum refusal hand_over(struct worker *w, struct conn *c, const struct sip
 	};
 	struct links_answer answer;
 
-	switch (links_pick(w, &ask, &answer)) {
+	switch (p->where.flow ? links_pick_flow(w, p->where.flow, &answer) : links_pick(w, &ask, &answer)) {
 	case LINKS_READY:
+		if (p->plan.uri.scheme == URI_SIPS && !(answer.conn->tls && c->tls))
+			return REFUSAL_NOT_SECURE;
 		return forward(w, c, msg, p, answer.conn);
 	case LINKS_POST:
 		return forward_elsewhere(w, c, msg, p, &answer);

@@ -61,16 +61,38 @@ void told_gone(struct worker *w, struct conn *c)
 	c->told = NULL;
 }
 
+uint64_t told_flow_id(const struct worker *w, const struct conn *c)
+{
+	struct siphash_state s;
+
+	if (c->datagram || c->judgement.domain_count)
+		return 0;
+	siphash_begin(&s, &w->way_back_key);
+	siphash_add(&s, "flow", 4);
+	siphash_add(&s, &w->h->incarnation, sizeof(w->h->incarnation));
+	siphash_add(&s, &c->slot, sizeof(c->slot));
+	siphash_add(&s, &c->generation, sizeof(c->generation));
+	return siphash_end(&s) | 1;
+}
+
+void told_flow(struct worker *w, struct conn *c)
+{
+	c->flow = true;
+	tell(w, c, told_flow_id(w, c));
+}
+
 void told_judged(struct worker *w, struct conn *c)
 {
 	told_gone(w, c);
+	if (c->flow && c->judgement.domain_count == 0)
+		told_flow(w, c);
 	for (uint32_t i = 0; i < c->judgement.domain_count; i++)
 		tell(w, c, route_back_id(w->img, &w->keys, c->judgement.domain[i]));
 }
 
-void told_offer(struct worker *w, struct conn *c, uint64_t id)
+void told_as(struct worker *w, struct conn *c, uint64_t id)
 {
-	tell(w, c, told_reusable(id));
+	tell(w, c, id);
 }
 
 struct conn *told_here(const struct worker *w, uint64_t id)

@@ -258,11 +258,12 @@ static uint16_t via_port(const struct via *via)
 static bool via_names(const struct worker *w, const struct via *via, const struct upstream *u)
 {
 	char canonical[HOST_MAX];
-	struct span host = span_of(canonical, host_canon(via->host, canonical));
+	struct span host;
 	uint8_t addr[16];
 
 	if (via_port(via) != u->port)
 		return false;
+	host = span_of(canonical, host_canon(via->host, canonical));
 	return span_eq(host, image_text(w->img, u->server->host)) || (addr_parse(host, addr) && memcmp(addr, u->addr, 16) == 0);
 }
 

@@ -48,6 +48,11 @@ class Outbound(FlowTest):
         self.assertEqual(answer.all("p-preferred-identity"), ["<sip:carol@partner.example>"])
         self.assertEqual(len(answer.all("record-route")), 2)
         self.assertEqual(self.domain.names[0], "partner.example")
+        row = self.running.ctl("domains")["domains"][0]
+        self.assertEqual((row["domain"], row["connections"]), ("partner.example", 1))
+        ours = [r for r in self.running.ctl("connections")["connections"] if r["domain"] == "partner.example"]
+        self.assertEqual([(r["side"], r["trusted"]) for r in ours], [("external", True)])
+        self.running.logged("event=connection_opened.*trust=trusted domain=partner.example")
 
     def test_one_connection_serves_all_and_order_is_kept(self):
         self.start()
@@ -158,6 +163,30 @@ class Outbound(FlowTest):
         update = self.container.find("dialog", method="UPDATE")
         self.assertEqual(update.all("route"), [])
         self.assertEqual(update.all("p-preferred-identity"), ["<sip:carol@partner.example>"])
+
+    def test_a_dialog_of_an_untrusted_peer_runs_both_ways(self):
+        profile = self.config([])["tls"]["edge"] | {"client_certificate": "request"}
+        self.start(tls={"edge": profile})
+        for workers in range(2):  # the second time over a connection of its own
+            stranger = self.peer("stranger" if workers else None)
+            call = f"untrusted{workers}"
+            stranger.send(request("INVITE", call_id=call, from_="sip:s@stranger.example", branch=f"z9hG4bKu{workers}"))
+            answer = stranger.recv()
+            self.assertEqual(answer.status, 200)
+            c = self.inside()
+            routes = "".join(f"Route: {r}\r\n" for r in self.container.find(call).all("record-route"))
+            c.send(request("BYE", uri="sip:s@10.9.8.7", from_="sip:bob@core.example", from_tag="container", call_id=call, cseq=9,
+                           branch=f"z9hG4bKb{workers}", to="<sip:s@stranger.example>;tag=t1",
+                           extra=routes + "P-Asserted-Identity: <sip:bob@core.example>\r\n"))
+            bye = stranger.recv()
+            self.assertEqual((bye.method, bye.all("route"), bye.all("p-asserted-identity")), ("BYE", [], []))
+            stranger.send(self.container.reply(bye, "200 OK", "P-Preferred-Identity: <sip:x@core.example>\r\n"))
+            done = c.recv()
+            self.assertEqual((done.status, done.all("p-preferred-identity")), (200, []))
+            stranger.close()
+            c.send(request("INFO", uri="sip:s@10.9.8.7", from_="sip:bob@core.example", from_tag="container", call_id=call, cseq=10,
+                           branch=f"z9hG4bKi{workers}", to="<sip:s@stranger.example>;tag=t1", extra=routes))
+            self.assertIn(c.recv().status, (404, 503))
 
     def test_a_token_is_bound_to_its_domain(self):
         self.start()

@@ -13,8 +13,10 @@ static void try_text(struct span text)
 	struct way_back wb;
 	struct dialog_token t;
 	size_t key;
+	struct datagram_back db;
 
 	CHECK(way_back_read(&back_key, text, &wb) != TOKEN_VALID);
+	CHECK(datagram_back_read(&back_key, text, &db) != TOKEN_VALID);
 	CHECK(dialog_token_read(&keys, text, SPAN("call"), 1000, 1000, &t, &key) != TOKEN_VALID);
 }
 

@@ -43,6 +43,33 @@ Test(token, way_back_is_read_as_written)
 	cr_assert_eq(got.time, back.time);
 }
 
+static const struct datagram_back datagram = { .kind = BACK_OUTSIDE, .listener = 9, .addr = { [10] = 0xff, 0xff, 192, 0, 2, 1 },
+	.local = { 0x20, 1 }, .port = 5060, .domain = 0x1122334455667788, .time = NOW };
+
+Test(token, datagram_is_read_as_written)
+{
+	char text[TOKEN_TEXT_MAX];
+	struct span s = span_of(text, datagram_back_write(&back_key, &datagram, text));
+	struct datagram_back got = { 0 };
+	struct way_back wb;
+
+	cr_assert_leq(s.len, TOKEN_TEXT_MAX);
+	cr_assert_eq(datagram_back_read(&back_key, guard_copy(s.p, s.len), &got), TOKEN_VALID);
+	cr_assert_eq(got.kind, datagram.kind);
+	cr_assert_eq(got.listener, datagram.listener);
+	cr_assert_arr_eq(got.addr, datagram.addr, 16);
+	cr_assert_arr_eq(got.local, datagram.local, 16);
+	cr_assert_eq(got.port, datagram.port);
+	cr_assert_eq(got.domain, datagram.domain);
+	cr_assert_eq(got.time, datagram.time);
+	cr_assert_neq(way_back_read(&back_key, s, &wb), TOKEN_VALID, "the other kind");
+	for (size_t at = 0; at < s.len; at++) {
+		text[at] ^= 1;
+		cr_assert_neq(datagram_back_read(&back_key, s, &got), TOKEN_VALID, "changed at %zu", at);
+		text[at] ^= 1;
+	}
+}
+
 Test(token, dialog_is_read_as_written)
 {
 	char text[TOKEN_TEXT_MAX];

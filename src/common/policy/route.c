@@ -107,6 +107,14 @@ struct asker {
 	uint32_t domain; /* outside: the judged one */
 };
 
+/* Whoever is trusted is held to his domain; who is not may come back over another connection. */
+static bool is_his(const struct asker *a, const struct dialog_token *t, size_t key)
+{
+	if (t->direction == DIALOG_UNTRUSTED)
+		return a->domain == IMAGE_NONE;
+	return t->domain == route_domain_id(a->img, a->keys, key, a->domain);
+}
+
 /*
  * Read the token of a URI that names us.  TOKEN_FORGED also when it is one
  * of ours, but for another domain than the connection is judged as.
@@ -121,7 +129,7 @@ static enum token_status read_token(const struct asker *a, struct span user, str
 	/* Only we make URIs of ours with a user part for a Route: what is there and does not verify was tampered with. */
 	if (st != TOKEN_VALID)
 		return st == TOKEN_NOT_OURS && user.len ? TOKEN_FORGED : st;
-	if (a->outside && t.domain != route_domain_id(a->img, a->keys, key, a->domain))
+	if (a->outside && !is_his(a, &t, key))
 		return TOKEN_FORGED;
 	out->has_token = true;
 	out->token = t;
@@ -279,6 +287,12 @@ void route_outside(const struct image *img, const struct sip_msg *msg, const str
 {
 	out->refusal = REFUSAL_NONE;
 	out->name_len = 0;
+	out->flow = 0;
+	if (plan->has_token && plan->token.direction == DIALOG_UNTRUSTED) {
+		out->domain = IMAGE_NONE;
+		out->flow = plan->token.domain;
+		return;
+	}
 	if (plan->has_token) {
 		out->domain = image_find_id(img, (uint32_t)plan->token_key, plan->token.domain);
 		if (out->domain == IMAGE_NONE)

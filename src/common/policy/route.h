@@ -61,7 +61,8 @@ MUST_USE enum refusal route_check_uri(const struct image *img, const struct rout
 /* Second step, from inside: which external domain is it for? */
 struct route_outside {
 	enum refusal refusal;	/* REFUSAL_NONE, NO_DOMAIN, LOCAL_DOMAIN, NOT_SECURE */
-	uint32_t domain;	/* index of image_domain */
+	uint64_t flow;		/* by a token: the connection of who is no domain; 0: none */
+	uint32_t domain;	/* index of image_domain; IMAGE_NONE with a flow */
 	size_t name_len;	/* canonical domain that was asked for, in name[]; 0: the entry's own, by a token */
 	char name[HOST_MAX];
 };

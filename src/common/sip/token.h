@@ -63,12 +63,13 @@ struct datagram_back {
 enum dialog_direction {
 	DIALOG_FROM_OUTSIDE = 1, /* begun by an external domain */
 	DIALOG_FROM_INSIDE = 2,
+	DIALOG_UNTRUSTED = 3, /* begun from outside by who is no domain: `domain` is a keyed id of his connection */
 };
 
 struct dialog_token {
 	uint8_t direction;  /* enum dialog_direction */
 	uint64_t container; /* keyed id of the container */
-	uint64_t domain;    /* keyed id of the external domain; 0: untrusted */
+	uint64_t domain;    /* keyed id of the external domain; 0: untrusted, without a connection */
 	uint32_t time;	    /* of issue */
 };
 

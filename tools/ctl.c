@@ -30,6 +30,7 @@ static const struct command {
 	{ "stop", NULL, NULL, false, ctl_show_result, "stop now" },
 	{ "drain", NULL, NULL, false, ctl_show_result, "stop when calls under way have been answered" },
 	{ "dn", "FILE.pem", NULL, false, NULL, "print a certificate's name ready for the configuration; needs no daemon" },
+	{ "ha1", "USER REALM", NULL, false, NULL, "print a user's entry for a users_file, the password comes on the standard input; needs no daemon" },
 };
 
 static void usage(FILE *out)
@@ -131,7 +132,7 @@ static const struct command *find(const char *name)
 static int dispatch(char **argv, int count, const char *path, bool json)
 {
 	const struct command *c = count ? find(argv[0]) : NULL;
-	int wanted = c && c->argument ? 1 : 0;
+	int wanted = c && c->argument ? 1 + (strchr(c->argument, ' ') != NULL) : 0;
 
 	if (!c) {
 		if (count)
@@ -143,6 +144,8 @@ static int dispatch(char **argv, int count, const char *path, bool json)
 		fprintf(stderr, "sipwardctl: %s takes %s\n", c->name, wanted ? c->argument : "no argument");
 		return EXIT_USAGE;
 	}
+	if (wanted == 2)
+		return ctl_ha1(argv[1], argv[2]);
 	if (!c->show)
 		return ctl_dn(argv[1], json);
 	return run(c, path, count > 1 ? argv[1] : NULL, json);

@@ -25,4 +25,10 @@ void ctl_show_result(const json_t *answer);
 /* `sipwardctl dn FILE.pem`: print the subject of each certificate, ready for the configuration.  Returns an exit code. */
 MUST_USE int ctl_dn(const char *path, bool json);
 
+/*
+ * `sipwardctl ha1 USER REALM`: print an entry of a users_file for the password
+ * on the standard input, with the algorithms that are offered by default.  Returns an exit code.
+ */
+MUST_USE int ctl_ha1(const char *user, const char *realm);
+
 #endif

@@ -85,6 +85,7 @@ struct heritage {
 	const int *mail_fds;	     /* [workers] eventfds that wake them; they outlive a worker's death; admin: NULL */
 	void *buckets;		     /* every worker writes it */
 	void *nonces;		     /* likewise */
+	size_t nonces_size;
 	struct master_state *master;
 	uid_t uid;		     /* to become; 0 with gid 0: stay as we are */
 	gid_t gid;

@@ -52,6 +52,20 @@ static bool cidrs_ok(const struct image *img, struct image_section s)
 	return true;
 }
 
+/* An index, or none. */
+static bool index_ok(uint32_t index, struct image_section rows)
+{
+	return index == IMAGE_NONE || index < rows.count;
+}
+
+static bool auths_ok(const struct image *img)
+{
+	for (uint64_t i = 0; i < img->h->auths.count; i++)
+		if (!str_ok(img, img->auth[i].realm))
+			return false;
+	return true;
+}
+
 static bool listeners_ok(const struct image *img)
 {
 	for (uint64_t i = 0; i < img->h->listeners.count; i++) {
@@ -59,7 +73,7 @@ static bool listeners_ok(const struct image *img)
 
 		if (!str_ok(img, l->host) || !str_ok(img, l->advertise_host) || !cidrs_ok(img, l->allow) ||
 		    l->side > SIDE_INTERNAL || l->protocol > PROTO_UDP ||
-		    (l->tls != IMAGE_NONE && l->tls >= img->h->tls.count))
+		    !index_ok(l->tls, img->h->tls) || !index_ok(l->auth, img->h->auths))
 			return false;
 	}
 	return true;
@@ -135,12 +149,6 @@ static bool identities_ok(const struct image *img)
 	return img->h->identity < img->h->identities.count;
 }
 
-/* An index, or none. */
-static bool index_ok(uint32_t index, struct image_section rows)
-{
-	return index == IMAGE_NONE || index < rows.count;
-}
-
 static bool targets_ok(const struct image *img, struct image_section s)
 {
 	const struct image_target *t;
@@ -160,7 +168,7 @@ static bool domains_ok(const struct image *img)
 		const struct image_domain *d = &img->domain[i];
 
 		if (!str_ok(img, d->name) || !targets_ok(img, d->hosts) || d->identity >= img->h->identities.count ||
-		    !index_ok(d->tls, img->h->tls) || !index_ok(d->limits, img->h->limits) || !str_ok(img, d->sni) ||
+		    !index_ok(d->tls, img->h->tls) || !index_ok(d->limits, img->h->limits) || !index_ok(d->auth, img->h->auths) || !str_ok(img, d->sni) ||
 		    d->protocol > PROTO_UDP || !section_ok(img, d->trust, sizeof(struct image_spki)) ||
 		    !cidrs_ok(img, d->trusted_addresses) || !strings_ok(img, d->dns))
 			return false;
@@ -323,7 +331,8 @@ static bool header_ok(const struct image *img)
 	       section_ok(img, h->name_table, sizeof(struct image_name_bucket)) &&
 	       section_ok(img, h->hosts, sizeof(struct image_host)) && section_ok(img, h->ids, sizeof(struct image_id_bucket)) &&
 	       section_ok(img, h->addresses, sizeof(struct image_address_bucket)) &&
-	       section_ok(img, h->limits, sizeof(struct image_limits)) && strings_ok(img, h->strip) &&
+	       section_ok(img, h->limits, sizeof(struct image_limits)) && section_ok(img, h->auths, sizeof(struct image_auth)) &&
+	       strings_ok(img, h->strip) &&
 	       h->foreign_request_uri <= FOREIGN_FORWARD;
 }
 
@@ -390,8 +399,9 @@ struct image *image_attach(int fd)
 		img->cluster = image_at(img, img->h->clusters);
 		img->identity = image_at(img, img->h->identities);
 		img->domain = image_at(img, img->h->domains);
+		img->auth = image_at(img, img->h->auths);
 		if (process_ok(img) && listeners_ok(img) && tls_ok(img) && clusters_ok(img) && identities_ok(img) &&
-		    domains_ok(img) && rules_ok(img) && tables_ok(img) && names_ok(img) && index_strip(img))
+		    domains_ok(img) && rules_ok(img) && tables_ok(img) && names_ok(img) && auths_ok(img) && index_strip(img))
 			return img;
 	}
 	image_free(img);

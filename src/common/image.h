@@ -26,6 +26,7 @@ struct image {
 	const struct image_cluster *cluster;
 	const struct image_identity *identity;
 	const struct image_domain *domain;
+	const struct image_auth *auth;
 	struct hdr_set strip;		/* spans into the mapping; the array is owned */
 };
 

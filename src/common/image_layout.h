@@ -284,6 +284,15 @@ struct image_alias {
 	uint8_t addr[16];      /* IPv4 mapped */
 };
 
+/* Proxy authentication of a listener or a domain; its users are among the keys. */
+struct image_auth {
+	struct image_str realm;	 /* printable, neither quote nor backslash */
+	uint32_t algorithms;	 /* bit (1 << enum auth_algorithm) set: offered */
+	uint32_t nonce_lifetime; /* s */
+	uint8_t allow_cleartext;
+	uint8_t pad[7];
+};
+
 /* Settings that only a restart can change; the master compares them. */
 struct image_process {
 	uint32_t workers; /* already resolved from "auto" */

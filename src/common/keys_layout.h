@@ -28,6 +28,7 @@ enum keys_kind {
 	KEYS_TRUST = 4,	      /* DER: a CA of `trust` */
 	KEYS_TOKEN_SECRET = 5, /* 32 bytes; the first signs; profile is 0 */
 	KEYS_BRANCH_KEY = 6,   /* 16 bytes: never changes while the master lives */
+	KEYS_AUTH_USER = 7,    /* struct keys_auth_user and its texts; profile: index of image_auth */
 };
 
 struct keys_record {
@@ -35,6 +36,14 @@ struct keys_record {
 	uint32_t profile; /* index of image_tls */
 	uint32_t len;	  /* bytes of data behind this struct */
 	uint32_t pad;
+};
+
+/* Who may authenticate: never in the image, which the admin process reads. */
+struct keys_auth_user {
+	uint32_t algorithms; /* bit (1 << enum auth_algorithm) set: ha1 holds that one */
+	uint32_t user_len, uri_len, from_len; /* texts behind this struct, in this order */
+	char ha1[3][64];     /* by enum auth_algorithm: lower-case hex; MD5's has 32 digits */
+	/* user: without escapes; uri: "<sip:...>" as identity_uri_put writes it; from: likewise, each with '\n' behind it */
 };
 
 static inline size_t keys_record_size(uint32_t len)

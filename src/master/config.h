@@ -138,9 +138,25 @@ void config_domain_reach(struct config *c, const struct config_node *n, struct i
 /* One external domain, checked already. */
 void config_domain(struct config *c, const struct config_node *n, struct config_where where);
 
+/* ---- config_domain_files.c ---- */
+
+/* A file of objects, one JSON array or one object a line; what is checked against `keys` goes to `take`. */
+struct config_stream {
+	const char *path;
+	const struct config_keys *keys;
+	void (*take)(struct config *c, const struct config_node *n, unsigned line, void *arg);
+	void *arg;
+};
+void config_read_stream(struct config *c, const struct config_node *n, const struct config_stream *s);
+
+/* ---- config_auth.c ---- */
+
+/* The `proxy_auth` of a listener or domain, and its users; `cleartext`: a listener without TLS.  IMAGE_NONE: none, or a complaint. */
+uint32_t config_auth(struct config *c, const struct config_node *n, bool cleartext);
+
 /* ---- config_keys.c: what is known ---- */
 
-extern const struct config_keys config_top_keys, config_domain_keys;
+extern const struct config_keys config_top_keys, config_domain_keys, config_auth_user_keys;
 
 extern const char *const config_sides[], *const config_protocols[], *const config_client_certificate[],
     *const config_peer_usage[], *const config_crl_check[], *const config_crl_expired[], *const config_expired_connections[],

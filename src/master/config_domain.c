@@ -207,7 +207,6 @@ static struct image_domain read_row(struct config *c, const struct config_node *
 		.identity = c->identity_index,
 		.order = image_domain_count(c->b),
 		.limits = config_limits(c, n),
-		.auth = IMAGE_NONE,
 	};
 	bool own = c->vouches_own;
 
@@ -215,6 +214,7 @@ static struct image_domain read_row(struct config *c, const struct config_node *
 		row.identity = config_identity(c, &identity, &own);
 	if (own)
 		row.flags |= DOMAIN_VOUCHES_OWN;
+	row.auth = config_auth(c, n, false);
 	row.trust = read_trust(c, n);
 	row.trusted_addresses = config_cidrs(c, &addresses);
 	config_domain_reach(c, n, &row);

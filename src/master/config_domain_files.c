@@ -7,12 +7,12 @@
 #include "master/config.h"
 #include "master/json_stream.h"
 
-/* One of a stream: checked, taken over, and let go. */
-static void read_element(struct config *c, uint32_t file, const struct json_element *e)
+/* One of a stream: checked, and handed on. */
+static void read_element(struct config *c, const struct config_stream *s, const struct json_element *e)
 {
 	char prefix[24] = "";
 	struct config_source source = {
-		.path = c->domain_files[file],
+		.path = s->path,
 		.text = e->text,
 		.line = e->line,
 		.prefix = prefix,
@@ -28,9 +28,37 @@ static void read_element(struct config *c, uint32_t file, const struct json_elem
 	n.pointer[0] = '\0';
 	if (e->duplicates)
 		config_check_duplicates(&source);
-	config_check(&n, &config_domain_keys);
+	config_check(&n, s->keys);
 	if (json_is_object(n.value))
-		config_domain(c, &n, (struct config_where){ .file = file, .place = e->line });
+		s->take(c, &n, e->line, s->arg);
+}
+
+void config_read_stream(struct config *c, const struct config_node *n, const struct config_stream *stream)
+{
+	struct json_stream *s = json_stream_open(stream->path);
+	enum json_stream_status st;
+	struct json_element e;
+
+	if (!s) {
+		config_bad(n, "\"%s\" cannot be read: %s", stream->path, strerror(errno));
+		return;
+	}
+	while ((st = json_stream_next(s, &e)) != JSON_STREAM_END) {
+		const struct json_problem *p = json_stream_problem(s);
+
+		if (st == JSON_STREAM_BAD) {
+			complain(c->complaints, stream->path, p->line, NULL, "not JSON: %s", p->text);
+			continue;
+		}
+		read_element(c, stream, &e);
+		json_decref(e.value);
+	}
+	json_stream_free(s);
+}
+
+static void take_domain(struct config *c, const struct config_node *n, unsigned line, void *file)
+{
+	config_domain(c, n, (struct config_where){ .file = *(const uint32_t *)file, .place = line });
 }
 
 /* The file's name is kept, for complaints that come later.  IMAGE_NONE: no memory. */
@@ -51,25 +79,12 @@ static uint32_t keep_name(struct config *c, const char *path)
 static void read_file(struct config *c, const struct config_node *n, const char *path)
 {
 	uint32_t file = keep_name(c, path);
-	struct json_stream *s = file == IMAGE_NONE ? NULL : json_stream_open(path);
-	enum json_stream_status st;
-	struct json_element e;
+	struct config_stream s = { .keys = &config_domain_keys, .take = take_domain, .arg = &file };
 
-	if (!s) {
-		config_bad(n, "\"%s\" cannot be read: %s", path, strerror(errno));
+	if (file == IMAGE_NONE)
 		return;
-	}
-	while ((st = json_stream_next(s, &e)) != JSON_STREAM_END) {
-		const struct json_problem *p = json_stream_problem(s);
-
-		if (st == JSON_STREAM_BAD) {
-			complain(c->complaints, path, p->line, NULL, "not JSON: %s", p->text);
-			continue;
-		}
-		read_element(c, file, &e);
-		json_decref(e.value);
-	}
-	json_stream_free(s);
+	s.path = c->domain_files[file];
+	config_read_stream(c, n, &s);
 }
 
 static void read_pattern(struct config *c, const struct config_node *n)

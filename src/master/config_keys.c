@@ -36,7 +36,7 @@ const char *const config_outbound_match[] = { "route", "to", NULL };
 const char *const config_foreign_uri[] = { "reject", "forward", NULL };
 const char *const config_log_format[] = { "text", "json", NULL };
 const char *const config_log_level[] = { "error", "warn", "info", "debug", NULL };
-static const char *const algorithms[] = { "SHA-512-256", "SHA-256", NULL };
+static const char *const algorithms[] = { "SHA-512-256", "SHA-256", "MD5", NULL };
 
 /* ---- objects, the inner ones first ---- */
 
@@ -49,6 +49,12 @@ static const struct config_key proxy_auth[] = {
 };
 static KEYS(proxy_auth_keys, "proxy authentication", proxy_auth);
 
+static const struct config_key auth_user[] = {
+	{ "user", S, NEEDED },	{ "uri", S },	  { "from", SL },
+	{ "SHA-512-256", S },	{ "SHA-256", S }, { "MD5", S },
+};
+KEYS(config_auth_user_keys, "a user", auth_user);
+
 static const struct config_key listener[] = {
 	{ "side", S, .choices = config_sides, NEEDED },
 	{ "protocol", S, .choices = config_protocols, NEEDED },
@@ -59,7 +65,7 @@ static const struct config_key listener[] = {
 	{ "allow", SL },
 	{ "methods", TYPE_STRINGS },
 	{ "enforce", B },
-	{ "proxy_auth", O, &proxy_auth_keys, REFUSED },
+	{ "proxy_auth", O, &proxy_auth_keys },
 	{ "proxy_protocol_from", SL, REFUSED },
 };
 static KEYS(listener_keys, "a listener", listener);
@@ -168,7 +174,7 @@ static const struct config_key domain[] = {
 	{ "spki_sha256", SL, REFUSED },
 	{ "trusted_addresses", SL },
 	{ "trust_udp", B },
-	{ "proxy_auth", O, &proxy_auth_keys, REFUSED },
+	{ "proxy_auth", O, &proxy_auth_keys },
 	{ "trust_domain", B },
 	{ "limits", O, &domain_limits_keys },
 	{ "identity", O, &identity_keys },

@@ -182,7 +182,8 @@ static void read_address(struct config *c, const struct config_node *n, struct i
 
 static void read_listener(struct config *c, const struct config_node *n, struct place *place)
 {
-	struct config_node allow = config_get(n, "allow", TYPE_STRING | TYPE_STRINGS);
+	struct config_node allow = config_get(n, "allow", TYPE_STRING | TYPE_STRINGS),
+			   auth = config_get(n, "proxy_auth", TYPE_OBJECT);
 	struct image_listener row = {
 		.enforce = config_flag(n, "enforce", true),
 		.side = (uint8_t)config_choice(n, "side", config_sides, SIDE_EXTERNAL),
@@ -199,6 +200,9 @@ static void read_listener(struct config *c, const struct config_node *n, struct 
 		*(row.side == SIDE_EXTERNAL ? &c->external_udp : &c->internal_udp) = true;
 	row.methods = read_methods(n);
 	row.allow = config_cidrs(c, &allow);
+	row.auth = config_auth(c, n, row.protocol != PROTO_TLS);
+	if (row.auth != IMAGE_NONE && row.side == SIDE_INTERNAL)
+		config_bad(&auth, "\"proxy_auth\" counts only on a listener of side \"external\"; leave it out");
 	(void)image_add_listener(c->b, &row); /* the master finds it by its place */
 }
 

@@ -68,6 +68,7 @@ void image_builder_free(struct image_builder *b)
 	free(b->rules.p);
 	free(b->names.p);
 	free(b->limits.p);
+	free(b->auths.p);
 	free(b->addresses.p);
 	free(b->ids.p);
 	free(b);
@@ -171,6 +172,11 @@ uint32_t image_domain_count(const struct image_builder *b)
 struct image_domain *image_domain_row(struct image_builder *b, uint32_t index)
 {
 	return (struct image_domain *)(void *)b->domains.p + index;
+}
+
+uint32_t image_add_auth(struct image_builder *b, const struct image_auth *row)
+{
+	return add(b, &b->auths, row, sizeof(*row));
 }
 
 uint32_t image_add_limits(struct image_builder *b, const struct image_limits *row)
@@ -362,6 +368,7 @@ int image_builder_finish(struct image_builder *b)
 		{ &b->h.identities, b->identities.p, b->identities.count, sizeof(struct image_identity) },
 		{ &b->h.domains, b->domains.p, b->domains.count, sizeof(struct image_domain) },
 		{ &b->h.limits, b->limits.p, b->limits.count, sizeof(struct image_limits) },
+		{ &b->h.auths, b->auths.p, b->auths.count, sizeof(struct image_auth) },
 		{ &b->h.strip, b->strip.p, b->strip.count, sizeof(struct image_str) },
 		{ &b->h.rules, b->rules.p, b->rules.count, sizeof(struct image_rule) },
 		{ &b->h.dn_table, dn_table, dn_size, sizeof(struct image_dn_bucket) },

@@ -42,6 +42,7 @@ uint32_t image_add_identity(struct image_builder *b, const struct image_identity
 uint32_t image_add_rule(struct image_builder *b, const struct image_rule *row);
 uint32_t image_add_domain(struct image_builder *b, const struct image_domain *row);
 
+uint32_t image_add_auth(struct image_builder *b, const struct image_auth *row);
 uint32_t image_add_limits(struct image_builder *b, const struct image_limits *row);
 
 /* A prefix of a domain's trusted_addresses. */

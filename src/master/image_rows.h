@@ -35,7 +35,7 @@ struct address_entry {
 struct image_builder {
 	struct image_header h;
 	struct rows heap;
-	struct rows listeners, tls, clusters, identities, domains, limits, dns, addresses, hosts, strip, rules;
+	struct rows listeners, tls, clusters, identities, domains, limits, dns, addresses, hosts, strip, rules, auths;
 	struct rows names; /* struct image_name_bucket, open addressing, while it grows */
 	struct rows ids;   /* struct image_id_bucket, the whole table */
 	size_t names_used;

@@ -23,7 +23,7 @@ enum shared_region_id {
 	SHARED_PRESENCE, /* common/presence: the domains that a worker is connected with */
 	SHARED_MASTER,	/* written by the master alone */
 	SHARED_BUCKETS, /* common/buckets: written by every worker */
-	SHARED_NONCES,	/* common/nonces: written by every worker */
+	SHARED_NONCES,	/* common/auth/nonces: written by every worker */
 	SHARED_REGIONS
 };
 

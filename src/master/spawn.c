@@ -134,6 +134,7 @@ static void fill_regions(const struct master *m, struct heritage *h)
 	h->presence = (struct presence *)(void *)m->shared.region[SHARED_PRESENCE].p;
 	h->buckets = m->shared.region[SHARED_BUCKETS].p;
 	h->nonces = m->shared.region[SHARED_NONCES].p;
+	h->nonces_size = m->shared.region[SHARED_NONCES].size;
 	h->master = shared_master(&m->shared);
 }
 

@@ -150,6 +150,8 @@ static void drop(struct worker *w, uint32_t i)
 	struct socket_slot *s = &w->listeners->slot[i];
 
 	disarm(w, i);
+	if (s->listener->row.protocol == PROTO_UDP && s->worker == w->h->worker)
+		datagram_close_peers(w, s->listener);
 	close(s->fd);
 	s->fd = -1;
 	s->armed = false;

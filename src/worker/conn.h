@@ -40,6 +40,7 @@ struct told;
 struct counted;
 struct post;
 struct post_office;
+struct auth_users;
 
 enum conn_kind {
 	CONN_EXTERNAL,	/* accepted from outside */
@@ -148,6 +149,9 @@ struct worker {
 	struct tls_contexts *contexts;
 	struct route_keys keys;
 	struct siphash_key way_back_key;
+	struct auth_users *users; /* of proxy authentication */
+	struct siphash_key nonce_key;
+	uint64_t nonces_made;
 	struct upstreams *upstreams;
 	struct links *links;
 	struct listeners *listeners;

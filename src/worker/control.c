@@ -7,11 +7,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/auth/users.h"
 #include "common/ctl.h"
 #include "common/handover.h"
 #include "common/log.h"
 #include "common/policy/route_keys.h"
 #include "worker/accept.h"
+#include "worker/auth.h"
 #include "worker/conn_table.h"
 #include "worker/links.h"
 #include "worker/upstream.h"
@@ -24,6 +26,7 @@ struct control {
 	size_t keys_size;
 	struct tls_contexts *contexts;
 	struct route_keys keys;
+	struct auth_users *users;
 	bool building;
 	struct handover handover;
 };
@@ -64,6 +67,7 @@ static void cancel(struct control *p)
 	drop_keys(p);
 	handover_drop(&p->handover);
 	tls_contexts_free(p->contexts);
+	auth_users_free(p->users);
 	image_free(p->img);
 	explicit_bzero(&p->keys, sizeof(p->keys));
 	*p = (struct control){ 0 };
@@ -97,6 +101,9 @@ static const char *begin(struct worker *w, struct control *p, int image_fd, int 
 	keys = map_keys(p, keys_fd);
 	if (!keys || keys->generation != p->img->h->generation || !route_keys_read((const uint8_t *)(keys + 1), keys->size - sizeof(*keys), &p->keys))
 		return "the keys cannot be read";
+	p->users = auth_users_new((const uint8_t *)(keys + 1), keys->size - sizeof(*keys), &p->img->h->hash_key);
+	if (!p->users)
+		return "the users of proxy authentication cannot be read";
 	p->contexts = tls_contexts_new(p->img, keys, w->contexts);
 	if (!p->contexts)
 		return "out of memory";
@@ -124,6 +131,7 @@ static void use(struct worker *w, struct control *p)
 	w->img = p->img;
 	w->contexts = p->contexts;
 	w->keys = p->keys;
+	auth_use(w, p->users);
 	w->way_back_key = derive_way_back(&w->keys.branch);
 	tls_contexts_commit(w->contexts, w->img);
 	tls_contexts_free(old_contexts);

@@ -60,6 +60,16 @@ void datagram_close(struct worker *w, struct conn *c)
 	conn_kill(w, c, "no longer listening");
 }
 
+void datagram_close_peers(struct worker *w, const struct listener *l)
+{
+	for (uint32_t i = 0; i < conn_table_top(w->conns); i++) {
+		struct conn *c = conn_table_at(w->conns, i);
+
+		if (c && c->datagram && !c->socket && c->listener == l)
+			conn_kill(w, c, "no longer listening");
+	}
+}
+
 struct conn *datagram_peer(struct worker *w, enum conn_kind kind, const uint8_t addr[16], uint16_t port)
 {
 	struct conn *s = listeners_datagram(w, kind == CONN_DOMAIN ? SIDE_EXTERNAL : SIDE_INTERNAL);

@@ -23,6 +23,8 @@
 /* Serve a listener's socket; `fd` stays the caller's.  NULL: no slot, descriptor or memory. */
 MUST_USE struct conn *datagram_open(struct worker *w, struct listener *l, int fd);
 void datagram_close(struct worker *w, struct conn *c);
+/* The listener is gone, and its socket with it: so are the peers that were spoken to from it. */
+void datagram_close_peers(struct worker *w, const struct listener *l);
 
 /* It can be read: as much as this turn's share allows. */
 void datagram_read(struct worker *w, struct conn *c);

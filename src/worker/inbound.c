@@ -5,6 +5,7 @@
 #include "common/policy/rewrite.h"
 #include "common/policy/rules.h"
 #include "worker/answer.h"
+#include "worker/auth.h"
 #include "worker/back.h"
 #include "worker/events.h"
 #include "worker/hop.h"
@@ -19,6 +20,8 @@
 struct passage {
 	struct route_plan plan;
 	struct identity identity;
+	struct auth auth;
+	struct put extra; /* header lines of a refusal */
 	char branch[ROUTE_BRANCH_LEN];
 	struct conn *to;
 	const struct image_server *server;
@@ -62,6 +65,7 @@ static void forward(struct worker *w, struct conn *c, const struct sip_msg *msg,
 		.source_port = c->port,
 		.plan = &p->plan,
 		.identity = { .asserted = &p->identity },
+		.realm = p->auth.realm,
 	};
 	size_t bound, len;
 	char *room;
@@ -109,6 +113,9 @@ static enum refusal examine(struct worker *w, struct conn *c, const struct sip_m
 		counter_add(&w->counters->identity_violations, 1);
 	if (p->identity.refusal != REFUSAL_NONE)
 		return p->identity.refusal;
+	r = auth_check(w, c, msg, &p->identity, &p->auth, &p->extra);
+	if (r != REFUSAL_NONE)
+		return r;
 	if (w->draining && !p->plan.has_token && msg->method_id != METHOD_CANCEL && msg->method_id != METHOD_ACK)
 		return REFUSAL_DRAINING;
 	route_branch(w->img, &w->keys, msg, p->identity.domain, span_of(c->addr_text, c->addr_text_len), p->branch);
@@ -181,6 +188,9 @@ static enum refusal hand_over(struct worker *w, struct conn *c, const struct sip
 
 	switch (upstream_pick(w, &ask, &answer)) {
 	case UPSTREAM_READY:
+		r = auth_take(w, c, &p->auth, raw, &p->extra);
+		if (r != REFUSAL_NONE)
+			return r;
 		p->to = answer.conn;
 		p->server = answer.server;
 		r = overload_server(w, msg, p->server, p->plan.has_token);
@@ -207,8 +217,8 @@ static enum refusal hand_over(struct worker *w, struct conn *c, const struct sip
 
 void inbound_request(struct worker *w, struct conn *c, const struct sip_msg *msg, struct span raw)
 {
-	struct passage p = { 0 };
-	char extra[1024];
+	char extra[AUTH_LINES_MAX];
+	struct passage p = { .extra = put_into(extra, sizeof(extra)) };
 	size_t extra_len = 0;
 	enum refusal r = inspect_request(w->img, methods_taken(w, c), msg, extra, sizeof(extra), &extra_len);
 
@@ -216,6 +226,7 @@ void inbound_request(struct worker *w, struct conn *c, const struct sip_msg *msg
 		answer_options(w, c, msg);
 		return;
 	}
+	p.extra.p += extra_len;
 	if (r == REFUSAL_NONE)
 		r = examine(w, c, msg, &p);
 	if (r == REFUSAL_NONE) {
@@ -225,7 +236,7 @@ void inbound_request(struct worker *w, struct conn *c, const struct sip_msg *msg
 	if (r == REFUSAL_RULE || r == REFUSAL_AFFINITY)
 		answer_refusal_as(w, c, msg, r, p.status, SPAN_NONE);
 	else if (r != REFUSAL_NONE)
-		answer_refusal(w, c, msg, r, span_of(extra, extra_len));
+		answer_refusal(w, c, msg, r, put_done(&p.extra));
 }
 
 /* ---- from a container back outside ---- */

@@ -176,6 +176,7 @@ static const char *load_keys(SSL_CTX *ssl, const struct keys_header *keys, uint3
 			break;
 		case KEYS_TOKEN_SECRET:
 		case KEYS_BRANCH_KEY:
+		case KEYS_AUTH_USER:
 			break;
 		}
 	}

@@ -2,6 +2,7 @@
 import ctypes
 import glob
 import os
+import random
 import shutil
 import signal
 import socket
@@ -121,9 +122,21 @@ def listening(host, port, table="tcp", state="0A"):
         return any(line.split()[1] == want and line.split()[3] == state for line in f)
 
 
+def control_port():
+    """SIPp binds it on all addresses, a little later: one that the system gives to nobody by itself."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            try:
+                s.bind(("0.0.0.0", port))
+                return port
+            except OSError:
+                continue
+
+
 class SippRun:
     def __init__(self, test, scenario, place, remote, count, udp):
-        self.control = free_port()
+        self.control = control_port()
         self.errors, self.stats = test.file("sipp.err"), test.file("sipp.csv")
         args = ["sipp", "-sf", test.file("scenario.xml", scenario), "-i", place.host, "-p", place.port, "-bind_local", "-m", count, "-nostdin", "-buff_size", 4194304,
                 "-cp", self.control, "-trace_stat", "-stf", self.stats, "-trace_err", "-error_file", self.errors, "-timeout", 150,

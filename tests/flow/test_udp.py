@@ -298,6 +298,21 @@ class Udp(FlowTest):
         self.assertEqual(c.recv().status, 200)
         self.assertRegex(stream.find("big").all("via")[0], r"^SIP/2\.0/TCP ")
 
+    def test_a_reload_moves_the_socket_that_containers_are_spoken_to_from(self):
+        edge = self.start(inside=True)
+        p = Peer(self.port)
+        p.send(request(call_id="before", branch="z9hG4bKb"))
+        self.assertEqual(p.recv().status, 200)
+        cfg = dict(edge.config)
+        cfg["listeners"] = [dict(l, port=udp_port()) if (l["side"], l["protocol"]) == ("internal", "UDP") else l for l in cfg["listeners"]]
+        edge.reload(cfg)
+
+        def answered():
+            p.send(request(call_id="after", branch=f"z9hG4bK{time.monotonic_ns()}"))
+            return p.recv().status == 200
+        wait_for("an answer over the new socket", answered, 10)
+        self.assertIn(":%d;" % edge.port("internal", "UDP"), self.udp.find("after").all("via")[0])
+
     def test_strangers_inside_are_not_heard(self):
         edge = self.start(inside=True)
         p = Peer(edge.port("internal", "UDP"), source="127.0.0.66")

@@ -64,6 +64,7 @@ UNUSED static void config_files_make(void)
 	MUST(fchmod(fileno(f), 0600) == 0 && PEM_write_PKCS8PrivateKey(f, edge.key, NULL, NULL, 0, NULL, NULL) && fclose(f) == 0);
 	config_write("secret", "a secret of more than thirty-two bytes");
 	config_write("short", "too short");
+	config_write("users", "");
 	issued_free(&ca);
 	issued_free(&other);
 	issued_free(&edge);

@@ -52,8 +52,8 @@ UNUSED static void put_rows(struct image_builder *b)
 	const struct image_crl crl = { .revoked = image_put_array(b, &serial, 1, sizeof(serial)) };
 	const struct image_server server = { .host = text, .id = text, .port = 5060 };
 
-	(void)image_add_listener(b, &(struct image_listener){ .host = text, .tls = 0 });
-	(void)image_add_listener(b, &(struct image_listener){ .host = text, .side = SIDE_INTERNAL, .tls = IMAGE_NONE });
+	(void)image_add_listener(b, &(struct image_listener){ .host = text, .tls = 0, .auth = IMAGE_NONE });
+	(void)image_add_listener(b, &(struct image_listener){ .host = text, .side = SIDE_INTERNAL, .tls = IMAGE_NONE, .auth = IMAGE_NONE });
 	(void)image_add_tls(b, &(struct image_tls){ .name = text, .crls = image_put_array(b, &crl, 1, sizeof(crl)) });
 	(void)image_add_cluster(b, &(struct image_cluster){ .name = text, .servers = image_put_array(b, &server, 1, sizeof(server)) });
 	(void)image_add_identity(b, &(struct image_identity){ .header = text, .vouches = texts, .keep = texts, .numbers = texts });

@@ -262,7 +262,7 @@ Test(config_schema, example_is_good)
 	FILE *f;
 
 	config_files_make();
-	snprintf(cmd, sizeof(cmd), "cd %s && mv secret s && mkdir pki secret && mv other.pem edge.pem edge.key pki && cp s secret/token-1.key && cp s secret/token-2.key",
+	snprintf(cmd, sizeof(cmd), "cd %s && mv secret s && mkdir pki secret && mv other.pem edge.pem edge.key pki && mv users secret/users.json && cp s secret/token-1.key && cp s secret/token-2.key",
 	    config_dir);
 	cr_assert_eq(system(cmd), 0);
 	config_certs("pki/ca.pem", &ca, NULL);

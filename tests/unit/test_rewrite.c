@@ -199,3 +199,25 @@ Test(rewrite, responses)
 			cr_assert_eq(rewrite_response(test_image(), &t.msg, &how, out, cap), 0);
 	}
 }
+
+/* Credentials that have been used go, and those of other realms stay as they are. */
+Test(rewrite, spent_credentials)
+{
+	static const char in[] = LINE VIA_IN MF_IN PARTIES "Proxy-Authorization: Digest username=\"a\", realm=\"r\", nonce=\"n\", uri=\"u\", response=\"0\", cnonce=\"c\", qop=auth, nc=00000001\r\n"
+						       "Proxy-Authorization:Digest realm=\"other\"\r\nProxy-Authorization: Digest realm=\"\\r\"\r\n"
+						       "Proxy-Authorization: Basic r\r\nContent-Length: 0\r\n\r\n";
+	static struct identity id = { .domain = IMAGE_NONE };
+	static struct test_msg t;
+	struct route_plan plan = { 0 };
+	struct rewrite_request how = how_of(&id, &plan, "");
+	char out[4096];
+	struct span got;
+
+	cr_assert_eq(test_msg_parse(&t, span_str(in)), FAULT_NONE);
+	got = span_of(out, rewrite_request(test_image(), &t.msg, &how, out, sizeof(out)));
+	cr_assert(memmem(got.p, got.len, "nonce=\"n\"", 9), "nothing is asked for: it passes");
+	how.realm = SPAN("r");
+	got = span_of(out, rewrite_request(test_image(), &t.msg, &how, out, sizeof(out)));
+	cr_assert_not(memmem(got.p, got.len, "nonce", 5) || memmem(got.p, got.len, "\\r", 2), "%.*s", SPAN_FMT(got));
+	cr_assert(memmem(got.p, got.len, "Proxy-Authorization:Digest realm=\"other\"\r\nProxy-Authorization: Basic r\r\n", 72), "%.*s", SPAN_FMT(got));
+}

@@ -1,5 +1,6 @@
 #include "common/policy/rewrite.h"
 
+#include "common/auth/params.h"
 #include "common/put.h"
 #include "common/sip/reply.h"
 
@@ -161,6 +162,14 @@ static void write_route(struct rewriter *w, const struct msg_header *h, struct r
 		write_line(w, h->name, span_trim(left));
 }
 
+/* Credentials for us are no one else's: RFC 3261 22.3 lets those of other realms pass. */
+static bool spent(const struct rewrite_request *how, const struct msg_header *h)
+{
+	struct auth_params p;
+
+	return how->realm.p && auth_params_parse(h->value, how->realm, &p) != AUTH_PARAMS_FOREIGN;
+}
+
 static void write_request_header(struct rewriter *w, const struct image *img, const struct sip_msg *msg, size_t index,
     const struct rewrite_request *how, struct route_cut *cut)
 {
@@ -177,6 +186,10 @@ static void write_request_header(struct rewriter *w, const struct image *img, co
 		break;
 	case HDR_ROUTE:
 		write_route(w, h, cut);
+		break;
+	case HDR_PROXY_AUTHORIZATION:
+		if (!spent(how, h))
+			keep_line(w, h);
 		break;
 	case HDR_MAX_FORWARDS:
 		write_number(w, h->name, msg->max_forwards > 0 ? (uint64_t)msg->max_forwards - 1 : 0);

@@ -31,6 +31,7 @@ struct rewrite_request {
 	struct span record_route;  /* whole lines with CRLF, put on top of others; may be empty */
 	const struct route_plan *plan; /* Route values that go, the Request-URI in force */
 	struct rewrite_identity identity;
+	struct span realm;	   /* whose credentials have been used and go; p NULL: none */
 };
 
 /*

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define BACKLOG 4096
+#define DATAGRAM_BUFFER (4 * 1024 * 1024)
 
 union address {
 	struct sockaddr sa;
@@ -96,6 +97,18 @@ static void set_port(union address *a, uint16_t port)
 		a->in.sin_port = htons(port);
 }
 
+/* All peers share one socket, and what finds no room in it is lost: the usual buffer holds a hundred messages. */
+static void widen(int fd)
+{
+	static const int names[] = { SO_RCVBUFFORCE, SO_RCVBUF, SO_SNDBUFFORCE, SO_SNDBUF };
+	static const int size = DATAGRAM_BUFFER;
+
+	/* Without the privilege to force it, as much as the system allows. */
+	for (size_t i = 0; i < ARRAY_LEN(names); i += 2)
+		if (setsockopt(fd, SOL_SOCKET, names[i], &size, sizeof(size)) != 0)
+			(void)setsockopt(fd, SOL_SOCKET, names[i + 1], &size, sizeof(size));
+}
+
 /* A bound socket, or -errno. */
 static int bind_one(const union address *a, socklen_t len, bool datagram, bool share)
 {
@@ -111,8 +124,11 @@ static int bind_one(const union address *a, socklen_t len, bool datagram, bool s
 		      : setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on))) == 0 &&
 	    (!share || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0) &&
 	    (!v6 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0) &&
-	    bind(fd, &a->sa, len) == 0)
+	    bind(fd, &a->sa, len) == 0) {
+		if (datagram)
+			widen(fd);
 		return fd;
+	}
 	rc = -errno;
 	(void)close(fd); /* the first error is the one that counts */
 	return rc;

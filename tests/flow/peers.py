@@ -107,10 +107,11 @@ class PeerTest(FlowTest):
         wait_for("kamailio", up)
         return back.at
 
-    def sipp(self, scenario, place, remote=None, count=1, rate=100):
-        """One SIPp over TCP: it calls `remote` ("host:port") once it is told to, or waits for calls."""
-        run = SippRun(self, scenario, place, remote, count, rate)
-        wait_for("sipp", lambda: run.child.poll() is not None or (listening(place.host, place.port) and listening("0.0.0.0", run.control, "udp", "07")))
+    def sipp(self, scenario, place, remote=None, count=1, udp=False):
+        """One SIPp over TCP, or UDP: it calls `remote` ("host:port") once it is told to, or waits for calls."""
+        run = SippRun(self, scenario, place, remote, count, udp)
+        own = ("udp", "07") if udp else ("tcp", "0A")
+        wait_for("sipp", lambda: run.child.poll() is not None or (listening(place.host, place.port, *own) and listening("0.0.0.0", run.control, "udp", "07")))
         return run
 
 
@@ -134,18 +135,19 @@ def control_port():
 
 
 class SippRun:
-    def __init__(self, test, scenario, place, remote, count, rate):
-        self.count, self.rate, self.control = count, rate, control_port()
+    def __init__(self, test, scenario, place, remote, count, udp):
+        self.control = control_port()
         self.errors, self.stats = test.file("sipp.err"), test.file("sipp.csv")
-        args = ["sipp", "-sf", test.file("scenario.xml", scenario), "-i", place.host, "-p", place.port, "-bind_local", "-m", count, "-nostdin",
+        args = ["sipp", "-sf", test.file("scenario.xml", scenario), "-i", place.host, "-p", place.port, "-bind_local", "-m", count, "-nostdin", "-buff_size", 4194304,
                 "-cp", self.control, "-trace_stat", "-stf", self.stats, "-trace_err", "-error_file", self.errors, "-timeout", 150,
                 "-timeout_error", "-recv_timeout", 20000]
-        args += [remote, "-t", "t1", "-r", 0, "-l", 50] if remote else ["-t", "tn", "-max_socket", 500]
+        args += ["-t", "u1" if udp else "t1" if remote else "tn"]
+        args += [remote, "-r", 0, "-l", 50] if remote else ["-max_socket", 500]
         self.child = test.spawn(*args)
 
     def begin(self):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            s.sendto(f"cset rate {self.rate}".encode(), ("127.0.0.1", self.control))
+            s.sendto(b"cset rate 100", ("127.0.0.1", self.control))
 
     def result(self):
         """Wait for its end: (exit code, calls that went well, calls that did not), and what it complained of."""

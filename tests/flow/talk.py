@@ -66,7 +66,7 @@ class Talk:
 
     def say(self, who, start, lines):
         user = self.uri[who].split("@")[0]
-        contact = f"Contact: <sip:{user}@[local_ip]:[local_port];transport=tcp>\n"
+        contact = f"Contact: <sip:{user}@[local_ip]:[local_port];transport=[transport]>\n"
         self.steps[who].append(f"<send><![CDATA[\n{start}\n{lines}{contact}{SPOOFED}Content-Length: 0\n\n]]></send>")
 
     def hear(self, who, what, captures=(), asserted=None):

@@ -23,17 +23,21 @@ class Calls(PeerTest):
 
     vias = records = 2
     protocol = "TCP"  # of the container
+    outside = "TLS"   # of the domain
 
     def server(self, container):
         return {"host": INSIDE, "port": container, "protocol": self.protocol}
 
-    def start(self, container, domain_port, host=OUTSIDE, **entry):
-        one = {"domain": "partner.example", "distinguished_name": PARTNER_DN, "protocol": "TLS", "host": host, "port": domain_port, **entry}
+    def start(self, container, domain_port, **entry):
+        one = {"domain": "partner.example", "distinguished_name": PARTNER_DN, "protocol": "TLS", "host": OUTSIDE, "port": domain_port,
+               **entry}
         cfg = self.config([])
         cfg["clusters"]["main"]["servers"] = [self.server(container)]
         cfg["listeners"][1]["protocol"] = self.protocol
         if self.protocol == "TLS":
             cfg["listeners"][1]["tls"] = "edge"
+        if self.outside == "UDP":
+            cfg["listeners"].append({"side": "external", "protocol": "UDP", "host": EDGE, "port": 0})
         cfg["external_domains"] = [one]
         self.containers = []
         self.running = Edge(self.run_dir, cfg)
@@ -41,9 +45,10 @@ class Calls(PeerTest):
 
     def between(self, inside, outside, a, b, outward):
         """Calls between (own place, whom it calls) of either side; both ends must like them all, and so must the edge."""
-        (from_, via), (to, _) = (inside, outside) if outward else (outside, inside)
-        called = self.sipp(b, to, count=COUNT)
-        caller = self.sipp(a, from_, via, COUNT)
+        inside, outside = (*inside, self.protocol == "UDP"), (*outside, self.outside == "UDP")
+        (from_, via, from_udp), (to, _, to_udp) = (inside, outside) if outward else (outside, inside)
+        called = self.sipp(b, to, count=COUNT, udp=to_udp)
+        caller = self.sipp(a, from_, via, COUNT, from_udp)
         self.up(self.running)
         caller.begin()
         want = (0, COUNT, 0)
@@ -53,8 +58,9 @@ class Calls(PeerTest):
         self.clean(self.running)
 
     def up(self, edge):
-        """Each worker has a connection to its container."""
-        wait_for("the containers", lambda: len(edge.logged("event=container_up")) >= self.workers, 20)
+        """Each worker has a connection to its container; over UDP there is none to be up."""
+        if self.protocol != "UDP":
+            wait_for("the containers", lambda: len(edge.logged("event=container_up")) >= self.workers, 20)
 
     def clean(self, edge):
         counters = edge.status()["counters"]
@@ -67,7 +73,7 @@ class Calls(PeerTest):
         return talk.scenario("a"), talk.scenario("b")
 
 
-class Sipp(Calls):
+class SippTls(Calls):
     """SIPp as container and, behind stunnel, as external domain."""
 
     programs = ("sipp", "stunnel4")
@@ -77,8 +83,33 @@ class Sipp(Calls):
         phone, container = Port(OUTSIDE), Port(INSIDE)
         self.start(container.port, self.stunnel("partner", phone.at, True, OUTSIDE))
         tunnel = self.stunnel("partner", f"{EDGE}:{self.running.port()}")
-        inside = f"{EDGE}:{self.running.port('internal', 'TCP')}"
+        inside = f"{EDGE}:{self.running.port('internal', self.protocol)}"
         self.between((container, inside), (phone, f"127.0.0.1:{tunnel}"), a, b, outward)
+
+
+class Sipp(SippTls):
+    """... over TCP."""
+
+
+class SippUdpContainer(SippTls):
+    """... over UDP."""
+
+    protocol = "UDP"
+
+
+class SippUdp(Calls):
+    """SIPp over UDP on both sides, trusted by its address alone."""
+
+    programs = ("sipp",)
+    protocol = "UDP"
+    outside = "UDP"
+
+    def run_call(self, name, outward):
+        a, b = self.both_ends(name, outward)
+        phone, container = Port(OUTSIDE), Port(INSIDE)
+        self.start(container.port, phone.port, protocol="UDP", trusted_addresses=[OUTSIDE], trust_udp=True)
+        inside = f"{EDGE}:{self.running.port('internal', 'UDP')}"
+        self.between((container, inside), (phone, f"{EDGE}:{self.running.port('external', 'UDP')}"), a, b, outward)
 
 
 class KamailioDomain(Calls):
@@ -296,7 +327,7 @@ class SecondEdge(FlowTest):
 def add_calls():
     """A test for each of CALLS with each kind of peers, begun by either side."""
     for call in CALLS:
-        for kind in (Sipp, KamailioDomain, KamailioContainer, KamailioSecure, BackToBack):
+        for kind in (Sipp, SippUdp, SippUdpContainer, KamailioDomain, KamailioContainer, KamailioSecure, BackToBack):
             for way in ("inward", "outward"):
                 setattr(kind, f"test_{kind.__name__.lower()}_{way}_{call.replace(' ', '_')}",
                         lambda self, call=call, way=way: self.run_call(call, way == "outward"))

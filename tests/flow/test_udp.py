@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
 """Datagrams on both sides, and connections without TLS: who is believed, and where answers go."""
+import os
+import signal
 import socket
 import threading
 import time
@@ -120,6 +122,21 @@ class Udp(FlowTest):
         answer = p.recv()
         self.assertEqual((answer.status, len(answer.all("via"))), (200, 1))
         self.assertEqual(p.source, ("127.0.0.1", self.port))
+
+    def test_a_burst_waits_for_a_worker_that_is_late(self):
+        with open("/proc/sys/net/core/rmem_max") as f:
+            if os.geteuid() != 0 and int(f.read()) < 4 << 20:
+                self.skipTest("net.core.rmem_max is below 4 MiB")
+        edge = self.start(workers=1)
+        pid = edge.status()["workers"][0]["pid"]
+        p = Peer(self.port)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            for i in range(500):
+                p.send(request(uri="sip:core.example", call_id=f"burst{i}", via_host=f"127.0.0.1:{p.port}"))
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        wait_for("all of them", lambda: edge.status()["counters"]["requests_in"] >= 500)
 
     def test_trusted_addresses_need_trust_udp(self):
         edge = self.start(entry={"trusted_addresses": ["127.0.0.0/8"]})

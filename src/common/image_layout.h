@@ -106,7 +106,7 @@ struct image_server {
 	struct image_str host;
 	uint16_t port;
 	uint8_t protocol;     /* enum image_protocol */
-	uint8_t pad;
+	uint8_t feedback;     /* 1: `overload_control`, RFC 7339 */
 	uint32_t weight;      /* 0: drained; default 1 */
 	uint8_t addr[16];     /* resolved; IPv4 mapped */
 	struct image_str id;  /* "host:port;tcp" (";udp", ";tls"): what tokens name it by; host canonical */
@@ -165,6 +165,7 @@ struct image_identity {
 #define DOMAIN_HAS_DN 0x20u
 #define DOMAIN_VOUCHES_OWN 0x40u  /* `vouches_for` has "own": this entry's name counts too */
 #define DOMAIN_ALLOW_WILDCARD 0x80u /* a wildcard DNS name in the server's certificate will do (RFC 5922 7.2 says no) */
+#define DOMAIN_FEEDBACK 0x200u /* `overload_control`: RFC 7339 with this peer */
 #define DOMAIN_NO_RETRY_AFTER 0x100u /* our 503 to this peer carries no Retry-After */
 
 struct image_domain {

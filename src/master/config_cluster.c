@@ -86,6 +86,7 @@ static struct image_server read_server(struct config *c, const struct config_nod
 		.protocol = (uint8_t)config_choice(n, "protocol", config_protocols, PROTO_TCP),
 		.weight = (uint32_t)config_integer(n, "weight", 0, 1000000, 1),
 		.limits = config_limits(c, n),
+		.feedback = config_flag(n, "overload_control", false),
 		.source_address = image_put_text(c->b, config_text(n, "source_address", "")),
 	};
 	char canonical[CONFIG_HOST_MAX], id[CONFIG_HOST_MAX + 16];

@@ -186,6 +186,7 @@ static uint32_t flags_of(const struct config_node *n)
 		{ "trust_domain", false, DOMAIN_TRUST_DOMAIN },
 		{ "trust_udp", false, DOMAIN_TRUST_UDP },
 		{ "allow_wildcard", false, DOMAIN_ALLOW_WILDCARD },
+		{ "overload_control", false, DOMAIN_FEEDBACK },
 	};
 	uint32_t flags = config_has(n, "distinguished_name") ? DOMAIN_HAS_DN : 0;
 

@@ -115,6 +115,7 @@ static const struct config_key server[] = {
 	{ "weight", I, .least = 0, .most = 1000000 },
 	{ "source_address", S },
 	{ "limits", O, &domain_limits_keys },
+	{ "overload_control", B },
 };
 static KEYS(server_keys, "a server", server);
 
@@ -181,6 +182,7 @@ static const struct config_key domain[] = {
 	{ "reuse", S, .choices = config_reuse },
 	{ "allow_wildcard", B },
 	{ "retry_after", B },
+	{ "overload_control", B },
 	{ "options_ping", I, .least = 0, .most = 86400 },
 	{ "crlf_ping", I, .least = 0, .most = 86400 },
 	{ "enforce", B },

@@ -2,12 +2,15 @@
 
 #include <stdio.h>
 
+#include "common/clock.h"
 #include "common/put.h"
+#include "common/sip/feedback.h"
 #include "common/sip/reply.h"
 #include "worker/datagram.h"
 #include "worker/events.h"
 #include "worker/overload.h"
 
+#define FEEDBACK_MAX 128
 #define ALLOW "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, SUBSCRIBE, NOTIFY, REFER, MESSAGE\r\n"
 
 /*
@@ -21,7 +24,7 @@ static void no_room(struct worker *w, struct conn *c)
 }
 
 static void send_answer(struct worker *w, struct conn *c, const struct sip_msg *msg, unsigned status, struct span reason,
-    struct span extra)
+    struct span extra, struct span feedback)
 {
 	/* The tag is a hash, so that a retransmission gets the same one (RFC 3261 8.2.7). */
 	struct reply reply = {
@@ -30,6 +33,7 @@ static void send_answer(struct worker *w, struct conn *c, const struct sip_msg *
 		.extra = extra,
 		.received = span_of(c->addr_text, c->addr_text_len),
 		.rport = c->port,
+		.feedback = feedback,
 		.identity = &w->img->strip,
 		.tag = siphash(&w->keys.branch, msg->call_id.p, msg->call_id.len),
 	};
@@ -106,11 +110,27 @@ struct span answer_warning(struct worker *w, enum refusal r, const char *text, c
 	return put_done(&o);
 }
 
+/* RFC 7339 4.3: who offers it, and is trusted, hears how much less we want.  Half is a beginning: it is said again each time. */
+static struct span feedback_for(const struct worker *w, const struct conn *c, const struct sip_msg *msg, enum refusal r,
+    char out[static FEEDBACK_MAX])
+{
+	static const struct feedback half = { .percent = 50, .validity_ms = 500 };
+	bool wanted = false;
+
+	if (r != REFUSAL_OVERLOAD && r != REFUSAL_LIMIT_CALLS && r != REFUSAL_LIMIT_MESSAGES)
+		return SPAN_NONE;
+	for (uint32_t i = 0; i < c->judgement.domain_count; i++)
+		wanted |= (w->img->domain[c->judgement.domain[i]].flags & DOMAIN_FEEDBACK) != 0;
+	if (!wanted || !feedback_offered(&msg->via))
+		return SPAN_NONE;
+	return span_of(out, feedback_write(&half, w->now / NSEC_PER_MSEC, out, FEEDBACK_MAX));
+}
+
 void answer_refusal_as(struct worker *w, struct conn *c, const struct sip_msg *msg, enum refusal r, unsigned status,
     struct span extra)
 {
 	struct span reason = SPAN_NONE;
-	char buf[128];
+	char buf[128], feedback[FEEDBACK_MAX];
 
 	events_refused(w, c, msg, r);
 	(void)overload_answer(w, r, &status, &reason); /* else it is as it was */
@@ -118,7 +138,8 @@ void answer_refusal_as(struct worker *w, struct conn *c, const struct sip_msg *m
 		return;
 	if (extra.len == 0)
 		extra = extra_for(w, c, r, buf, sizeof(buf));
-	send_answer(w, c, msg, status, reason.len ? reason : span_str(refusal_reason(r)), extra);
+	send_answer(w, c, msg, status, reason.len ? reason : span_str(refusal_reason(r)), extra,
+	    feedback_for(w, c, msg, r, feedback));
 }
 
 void answer_refusal(struct worker *w, struct conn *c, const struct sip_msg *msg, enum refusal r, struct span extra)
@@ -133,7 +154,7 @@ void answer_fault(struct worker *w, struct conn *c, const struct sip_msg *msg, c
 
 	events_malformed(w, c, msg, fault);
 	if (msg->is_request && msg->method_id != METHOD_ACK)
-		send_answer(w, c, msg, fault_status(fault->code), span_of(reason, len), SPAN_NONE);
+		send_answer(w, c, msg, fault_status(fault->code), span_of(reason, len), SPAN_NONE, SPAN_NONE);
 }
 
 /* Length of the lines at the start of `s` that end in CRLF and hold no other CR or LF. */
@@ -169,7 +190,7 @@ void answer_broken(struct worker *w, struct conn *c, enum fault code, struct spa
 
 void answer_options(struct worker *w, struct conn *c, const struct sip_msg *msg)
 {
-	send_answer(w, c, msg, 200, SPAN("OK"), SPAN(ALLOW));
+	send_answer(w, c, msg, 200, SPAN("OK"), SPAN(ALLOW), SPAN_NONE);
 }
 
 void answer_ping(struct worker *w, struct conn *c)

@@ -139,6 +139,12 @@ struct load {
 	uint64_t peak;	  /* most of them in a second */
 };
 
+/* What a neighbour has said of its load, see neighbour.h. */
+struct neighbour_load {
+	uint64_t id, until; /* ns */
+	uint32_t percent;
+};
+
 /* Everything a worker is, for its own modules. */
 struct worker {
 	const struct heritage *h;
@@ -168,6 +174,7 @@ struct worker {
 	uint32_t sweep;	  /* next slot to look at for re-judging; UINT32_MAX: pass is over */
 	uint64_t sweep_next; /* when the next pass begins */
 	struct load load;
+	struct neighbour_load neighbours[256];
 	unsigned log_budget; /* lines about single messages left in this second */
 	bool draining;
 	bool stopping;

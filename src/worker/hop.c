@@ -1,6 +1,7 @@
 #include "worker/hop.h"
 
 #include "common/put.h"
+#include "common/sip/feedback.h"
 
 enum image_protocol hop_protocol(const struct conn *c)
 {
@@ -16,12 +17,12 @@ const struct listener *hop_listener(const struct worker *w, const struct conn *c
 
 struct hop_end hop_end_of(const struct worker *w, const struct conn *c)
 {
-	return (struct hop_end){ hop_protocol(c), hop_listener(w, c) };
+	return (struct hop_end){ .protocol = hop_protocol(c), .listener = hop_listener(w, c) };
 }
 
 struct hop_end hop_end_elsewhere(const struct worker *w, enum image_protocol protocol)
 {
-	return (struct hop_end){ protocol, listeners_first(w, SIDE_EXTERNAL, protocol) };
+	return (struct hop_end){ .protocol = protocol, .listener = listeners_first(w, SIDE_EXTERNAL, protocol) };
 }
 
 static void put_shown(struct put *o, const struct listener *l)
@@ -52,6 +53,8 @@ size_t hop_via(struct worker *w, const struct conn *from, struct hop_end to, str
 	put_span(&o, back);
 	if ((from->kind == CONN_INTERNAL || from->kind == CONN_CONTAINER) && to.protocol != PROTO_UDP)
 		put_span(&o, SPAN(";alias"));
+	if (to.feedback)
+		put_span(&o, SPAN(FEEDBACK_OFFER));
 	put_span(&o, SPAN("\r\n"));
 	return put_done(&o).len;
 }

@@ -26,6 +26,7 @@
 struct hop_end {
 	enum image_protocol protocol;
 	const struct listener *listener; /* by whose address we are known there; NULL: that side has none */
+	bool feedback;			 /* we offer RFC 7339 to who is there */
 };
 
 /* What a connection speaks. */

@@ -10,6 +10,7 @@
 #include "worker/events.h"
 #include "worker/hop.h"
 #include "worker/links.h"
+#include "worker/neighbour.h"
 #include "worker/overload.h"
 #include "worker/park.h"
 #include "worker/post.h"
@@ -35,7 +36,10 @@ static size_t write_via(struct worker *w, struct conn *c, const struct sip_msg *
 	char token[TOKEN_TEXT_MAX];
 	struct span back = span_of(token, back_write(w, c, &msg->via, &way, token));
 
-	return hop_via(w, c, hop_end_of(w, p->to), span_of(p->branch, ROUTE_BRANCH_LEN), back, out, cap);
+	struct hop_end to = hop_end_of(w, p->to);
+
+	to.feedback = p->server && p->server->feedback;
+	return hop_via(w, c, to, span_of(p->branch, ROUTE_BRANCH_LEN), back, out, cap);
 }
 
 static size_t write_record_route(struct worker *w, struct conn *c, const struct sip_msg *msg, const struct passage *p,
@@ -194,6 +198,9 @@ static enum refusal hand_over(struct worker *w, struct conn *c, const struct sip
 		p->to = answer.conn;
 		p->server = answer.server;
 		r = overload_server(w, msg, p->server, p->plan.has_token);
+		if (r == REFUSAL_NONE && p->server && p->server->feedback &&
+		    neighbour_sheds(w, route_server_back_id(w->img, &w->keys, p->server), msg, p->plan.has_token))
+			r = REFUSAL_OVERLOAD;
 		if (r != REFUSAL_NONE)
 			return r;
 		forward(w, c, msg, p);
@@ -366,12 +373,22 @@ static enum refusal take_response(struct worker *w, struct conn *c, const struct
 	return r;
 }
 
+/* What the container says of its load. */
+static void listen_to(struct worker *w, const struct conn *c, const struct sip_msg *msg)
+{
+	const struct image_server *server = c->upstream ? upstream_sender(w, c, msg) : NULL;
+
+	if (server && server->feedback)
+		neighbour_heard(w, route_server_back_id(w->img, &w->keys, server), &msg->via);
+}
+
 void inbound_response(struct worker *w, struct conn *c, const struct sip_msg *msg, struct span raw)
 {
 	enum refusal r;
 
 	if (upstream_probed(w, c, msg))
 		return;
+	listen_to(w, c, msg);
 	counter_add(&w->counters->responses_in, 1);
 	r = take_response(w, c, msg, raw);
 	if (r != REFUSAL_NONE)

@@ -180,7 +180,7 @@ void links_offer(struct worker *w, struct conn *c, uint32_t domain)
 	struct link *l;
 
 	/* With a name of its own for each link nothing tells which of them the peer is. */
-	if (key_name(w, domain, SPAN("x")).len || c->datagram)
+	if (key_name(w, domain, SPAN("x")).len || c->datagram || (!c->tls && w->img->domain[domain].protocol == PROTO_TLS))
 		return;
 	l = get(w, domain, SPAN_NONE);
 	if (!l || !add_member(w, l, c))
@@ -229,6 +229,8 @@ static bool usable(struct worker *w, const struct link *l, struct conn *c)
 {
 	if (c->state != CONN_OPEN || !conn_judge_again(w, c) || !links_speaks_for(w, c, l->id))
 		return false;
+	if (!c->tls && w->img->domain[l->domain].protocol == PROTO_TLS)
+		return false; /* trusted by its address: good for what it asks, not for what is meant for TLS */
 	return c->kind == CONN_DOMAIN || w->img->domain[l->domain].reuse != REUSE_NEVER;
 }
 

@@ -10,6 +10,7 @@
 #include "worker/hop.h"
 #include "worker/keepalive.h"
 #include "worker/links.h"
+#include "worker/neighbour.h"
 #include "worker/post.h"
 #include "worker/upstream.h"
 
@@ -87,6 +88,12 @@ static struct rewrite_request plan_rewrite(struct worker *w, struct conn *c, con
 	return how;
 }
 
+/* RFC 7339 with this domain? */
+static bool speaks_feedback(const struct worker *w, const struct passage *p)
+{
+	return !p->where.flow && (w->img->domain[p->where.domain].flags & DOMAIN_FEEDBACK);
+}
+
 static void sent(struct worker *w, struct conn *c, const struct sip_msg *msg)
 {
 	if (msg->method_id != METHOD_ACK)
@@ -102,6 +109,7 @@ static enum refusal forward(struct worker *w, struct conn *c, const struct sip_m
 	char *room;
 
 	p->to = hop_end_of(w, to);
+	p->to.feedback = speaks_feedback(w, p);
 	p->veil = veil_of(w, to);
 	how = plan_rewrite(w, c, msg, p, via, routes);
 	bound = rewrite_bound(msg, &how);
@@ -170,12 +178,17 @@ static enum refusal hand_over(struct worker *w, struct conn *c, const struct sip
 	};
 	struct links_answer answer;
 
+	if (speaks_feedback(w, p) &&
+	    neighbour_sheds(w, route_back_id(w->img, &w->keys, p->where.domain), msg, p->plan.has_token))
+		return REFUSAL_OVERLOAD;
 	switch (p->where.flow ? links_pick_flow(w, p->where.flow, &answer) : links_pick(w, &ask, &answer)) {
 	case LINKS_READY:
 		if (p->plan.uri.scheme == URI_SIPS && !(answer.conn->tls && c->tls))
 			return REFUSAL_NOT_SECURE;
 		return forward(w, c, msg, p, answer.conn);
 	case LINKS_POST:
+		if (p->plan.uri.scheme == URI_SIPS && p->where.flow) /* nobody says what that connection is */
+			return REFUSAL_NOT_SECURE;
 		return forward_elsewhere(w, c, msg, p, &answer);
 	case LINKS_WAIT:
 		return links_park(w, answer.link, c, raw) ? REFUSAL_NONE : REFUSAL_QUEUE_FULL;
@@ -340,6 +353,15 @@ static bool send_in(struct worker *w, const struct sip_msg *msg, const struct pe
 	return true;
 }
 
+/* What the domain says of its load. */
+static void listen_to(struct worker *w, const struct way_back *way, const struct sip_msg *msg)
+{
+	uint32_t domain = image_find_id(w->img, IMAGE_ID_BACK, way->domain);
+
+	if (domain != IMAGE_NONE && w->img->domain[domain].flags & DOMAIN_FEEDBACK)
+		neighbour_heard(w, way->domain, &msg->via);
+}
+
 static enum refusal take_response(struct worker *w, const struct answerer *a, const struct sip_msg *msg, struct span raw)
 {
 	struct peer_judgement peer;
@@ -349,6 +371,7 @@ static enum refusal take_response(struct worker *w, const struct answerer *a, co
 
 	if (r != REFUSAL_NONE)
 		return r;
+	listen_to(w, &back.way, msg);
 	if (post_response(w, a, &back, raw))
 		return REFUSAL_NONE;
 	to = find_asker(w, &back);

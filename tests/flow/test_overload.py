@@ -84,6 +84,41 @@ class Overload(FlowTest):
         got = self.statuses(self.burst(40, "MESSAGE"))
         self.assertGreater(got.count(503), 10)
 
+    def test_a_container_asks_for_less(self):
+        self.start(server={"overload_control": True})
+        self.tcp.answer = lambda msg: Container.reply(msg).replace(';oc;oc-algo="loss"', ';oc=100;oc-algo="loss";oc-validity=30000', 1)
+        peer = self.peer()
+        peer.send(request("INVITE", call_id="first"))
+        answer = peer.recv()
+        self.assertEqual(answer.status, 200)
+        self.assertIn(';oc;oc-algo="loss"', self.tcp.find("first").all("via")[0])
+        self.assertNotIn("oc=", answer.head.decode())
+        peer.send(request("INVITE", call_id="second", branch="z9hG4bK2"))
+        self.assertEqual(peer.recv().status, 503)
+        routes = "".join(f"Route: {r}\r\n" for r in reversed(answer.all("record-route")))
+        peer.send(request("BYE", call_id="first", branch="z9hG4bK3", cseq=2, to=answer.get("to"), extra=routes))
+        self.assertEqual(peer.recv().status, 200)
+
+    def test_a_container_that_is_not_asked_is_not_heard(self):
+        self.start()
+        self.tcp.answer = lambda msg: Container.reply(msg).replace(";back=", ";oc=100;oc-validity=30000;back=", 1)
+        peer = self.peer()
+        for i in range(3):
+            peer.send(request("INVITE", call_id=f"n{i}", branch=f"z9hG4bKn{i}"))
+            self.assertEqual(peer.recv().status, 200)
+
+    def test_a_peer_hears_that_it_is_too_much(self):
+        self.start({"messages_per_second": 1}, entry={"overload_control": True})
+        peer = self.peer()
+        offer = 'client.partner.example;oc;oc-algo="rate,loss"'
+        refused = None
+        for i in range(10):
+            peer.send(request("MESSAGE", call_id=f"o{i}", branch=f"z9hG4bKo{i}", via_host=offer))
+            answer = peer.recv()
+            refused = answer if answer.status == 503 else refused
+        self.assertRegex(refused.get("via"), r';oc=50;oc-algo="loss";oc-validity=500;oc-seq=\d+\.\d+$')
+        self.assertNotIn("rate", refused.get("via"))
+
     def test_connections(self):
         self.start({"connections": 3})
         peers = []

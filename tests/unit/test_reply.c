@@ -149,10 +149,10 @@ Test(reply, via_tells_where_it_came_from)
 			continue;
 		}
 		cr_assert(via_parse(in, &via, &rest), "%s", vias[i].why);
-		len = reply_via(&via, span_str(vias[i].source), 65535, out, sizeof(out));
+		len = reply_via(&via, span_str(vias[i].source), 65535, SPAN_NONE, out, sizeof(out));
 		cr_assert(span_eq(span_of(out, len), span_str(vias[i].want)), "%s: %.*s", vias[i].why, (int)len, out);
 		for (size_t cap = 0; cap < len; cap++)
-			cr_assert_eq(reply_via(&via, span_str(vias[i].source), 65535, out, cap), 0, "%s: cap %zu", vias[i].why, cap);
+			cr_assert_eq(reply_via(&via, span_str(vias[i].source), 65535, SPAN_NONE, out, cap), 0, "%s: cap %zu", vias[i].why, cap);
 	}
 }
 

@@ -126,7 +126,7 @@ static void write_via(struct rewriter *w, const struct sip_msg *msg, const struc
 
 	flush(w);
 	put_span(o, SPAN("Via: "));
-	len = reply_via(&msg->via, how->source, how->source_port, o->p, (size_t)(o->end - o->p));
+	len = reply_via(&msg->via, how->source, how->source_port, SPAN_NONE, o->p, (size_t)(o->end - o->p));
 	o->full |= len == 0;
 	o->p += len;
 	if (msg->via_rest.p) {

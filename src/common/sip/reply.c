@@ -2,6 +2,7 @@
 
 #include "common/put.h"
 #include "common/sip/chars.h"
+#include "common/sip/feedback.h"
 
 const char *reply_phrase(unsigned status)
 {
@@ -101,7 +102,7 @@ static bool sent_by_source(const struct via *via, struct span source)
 	return host_len && span_eq(span_of(host, host_len), span_of(from, from_len));
 }
 
-size_t reply_via(const struct via *via, struct span source, uint16_t port, char *out, size_t cap)
+size_t reply_via(const struct via *via, struct span source, uint16_t port, struct span feedback, char *out, size_t cap)
 {
 	struct put o = put_into(out, cap);
 	struct span rest = via->params;
@@ -111,7 +112,8 @@ size_t reply_via(const struct via *via, struct span source, uint16_t port, char 
 		struct span param = first_param(rest, &rest);
 		struct span name = span_trim(span_head(param, span_find(param, '=')));
 
-		if (span_ieq(name, SPAN("received")) || span_ieq(name, SPAN("rport")))
+		if (span_ieq(name, SPAN("received")) || span_ieq(name, SPAN("rport")) ||
+		    (feedback.len && feedback_is_param(name)))
 			continue;
 		put_char(&o, ';');
 		put_span(&o, param);
@@ -124,6 +126,7 @@ size_t reply_via(const struct via *via, struct span source, uint16_t port, char 
 		put_span(&o, SPAN(";rport="));
 		put_uint(&o, port);
 	}
+	put_span(&o, feedback);
 	return put_done(&o).len;
 }
 
@@ -149,7 +152,8 @@ static void put_via(struct put *o, const struct sip_msg *request, const struct r
 
 	put_span(o, SPAN("Via: "));
 	if (top) {
-		size_t len = reply_via(&request->via, reply->received, reply->rport, o->p, (size_t)(o->end - o->p));
+		size_t len = reply_via(&request->via, reply->received, reply->rport, reply->feedback, o->p,
+		    (size_t)(o->end - o->p));
 
 		o->full |= len == 0;
 		o->p += len;

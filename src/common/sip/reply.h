@@ -20,6 +20,7 @@ struct reply {
 	struct span extra;     /* further header lines, each with its CRLF ("Retry-After: 5\r\n"); may be empty */
 	struct span received;  /* source address as text, for Via's received (RFC 3581, RFC 3261 18.2.1) */
 	uint16_t rport;	       /* source port */
+	struct span feedback;  /* parameters for the topmost Via (RFC 7339), in place of those of that RFC which came with it; may be empty */
 	uint64_t tag;	       /* the To tag, made from it in hex; stateless: the same for a retransmission */
 	const struct hdr_set *identity; /* a value that hides one of these (hdr_hidden) is not copied; NULL: none are known */
 };
@@ -37,8 +38,10 @@ MUST_USE size_t reply_build(const struct sip_msg *request, const struct reply *r
  * Write a Via value as the proxy that received it must: `;received=` and
  * `;rport=` set from the source, those that came with it dropped (RFC 3581 4).
  * `received` is written when rport was asked for, when one came, or when the
- * sent-by host is not the source address.  Returns the length; 0: no room.
+ * sent-by host is not the source address.  `feedback`, if not empty, stands in
+ * place of the parameters of RFC 7339.  Returns the length; 0: no room.
  */
-MUST_USE size_t reply_via(const struct via *via, struct span source, uint16_t port, char *out, size_t cap);
+MUST_USE size_t reply_via(const struct via *via, struct span source, uint16_t port, struct span feedback, char *out,
+    size_t cap);
 
 #endif

@@ -18,6 +18,7 @@ struct dialing {
 	struct tls_expect expect;
 	char sni[SNI_MAX];
 	size_t sni_len;
+	char name[]; /* what expect.name is a span of: a reload may come before the connect completes */
 };
 
 static bool bind_source(struct span text, int fd)
@@ -36,7 +37,8 @@ static bool bind_source(struct span text, int fd)
 
 static struct dialing *prepare(const struct worker *w, const struct dial_to *to)
 {
-	struct dialing *d = calloc(1, sizeof(*d));
+	struct span name = to->expect.name;
+	struct dialing *d = calloc(1, sizeof(*d) + name.len);
 
 	if (!d)
 		return NULL;
@@ -44,6 +46,9 @@ static struct dialing *prepare(const struct worker *w, const struct dial_to *to)
 	if (to->tls != IMAGE_NONE)
 		d->ctx = tls_context_ref(tls_contexts_get(w->contexts, to->tls));
 	d->expect = to->expect;
+	if (name.len)
+		memcpy(d->name, name.p, name.len);
+	d->expect.name = span_of(d->name, name.len);
 	if (to->sni.len <= SNI_MAX) {
 		memcpy(d->sni, to->sni.p, to->sni.len);
 		d->sni_len = to->sni.len;

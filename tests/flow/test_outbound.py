@@ -1,11 +1,34 @@
 #!/usr/bin/env python3
 """Requests from the containers to external domains, and what comes back."""
 import socket
+import threading
 import time
 
-from harness import Domain, FlowTest, PARTNER_DN, STRANGER_DN, free_port, main, request, wait_for
+from harness import Domain, FlowTest, Link, PARTNER_DN, STRANGER_DN, free_port, main, request, wait_for
 
 FROM_INSIDE = dict(uri="sip:carol@partner.example", from_="sip:bob@core.example", via_host="127.0.0.1:5070")
+
+
+class SlowDomain(Domain):
+    """Its kernel takes no connection until it is let go."""
+
+    def __init__(self, pki):
+        self.go = threading.Event()
+        super().__init__(pki)
+        time.sleep(0.05)  # for its thread to have made the queue short
+        self.filler = []
+        for _ in range(3):
+            s = socket.socket()
+            s.setblocking(False)
+            s.connect_ex(("127.0.0.1", self.port))
+            self.filler.append(s)
+
+    def _accept(self):
+        self.listener.listen(0)
+        self.go.wait(30)
+        for s in self.filler:
+            s.close()
+        super()._accept()
 
 
 class Outbound(FlowTest):
@@ -142,6 +165,28 @@ class Outbound(FlowTest):
         """An INVITE and its 200; returns what the domain got and the answer."""
         c.send(request("INVITE", call_id=call_id, **FROM_INSIDE))
         return self.domain.find(call_id), c.recv()
+
+    def test_a_reload_while_connecting(self):
+        slow = SlowDomain(self.pki)
+        edge = self.start(cert=None, port=slow.port, timeouts={"connect": 10, "handshake": 10})
+        self.containers.append(slow)
+        c = self.inside()
+        c.send(request(call_id="slow", **FROM_INSIDE))
+        for i in range(5):
+            edge.reload(dict(edge.config, retry_after=i))
+        slow.go.set()
+        self.assertEqual(c.recv(15).status, 200)
+
+    def test_a_plain_connection_is_not_used_for_a_tls_domain(self):
+        base = self.config([])
+        base["listeners"].append({"side": "external", "protocol": "TCP", "host": "127.0.0.1", "port": 0})
+        edge = self.start(cert=None, entry={"trusted_addresses": ["127.0.0.1"], "reuse": "always"}, listeners=base["listeners"])
+        plain = Link(socket.create_connection(("127.0.0.1", edge.port("external", "TCP"))))
+        plain.send(request(call_id="plain"))
+        self.assertEqual(plain.recv().status, 200)
+        c = self.inside()
+        c.send(request(call_id="tlsonly", **FROM_INSIDE))
+        self.assertEqual(c.recv(15).status, 503)
 
     def test_a_dialog_runs_both_ways(self):
         self.start()

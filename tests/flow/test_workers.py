@@ -135,8 +135,29 @@ class Crossing:
         return index, self.running.status()["workers"][index]["pid"]
 
     def test_a_request_that_comes_when_its_connection_has_gone(self):
-        """The worker that holds it sleeps while it ends and while the request is on its way."""
+        """The worker that holds it sleeps while it ends and while the request is on its way.
+
+        When it wakes, a busy machine may show it the request before the end: then it was handed over in good faith,
+        and nobody answers. So the answers are seen in one of a few tries.
+        """
         self.start(reuse="alias")
+        for attempt in range(5):
+            lost = self.counters()["mail_lost"]
+            answers = self.ask_while_it_sleeps(attempt)
+            if answers:
+                break
+        self.assertTrue(answers, "never answered")
+        for i, answer in enumerate(answers):
+            self.assertEqual((answer.status, answer.get("call-id"), answer.get("cseq")), (503, f"lost{attempt}.{i}", "1 INVITE"))
+            self.assertIn("has just ended", answer.get("warning"))
+            self.assertEqual(len(answer.all("via")), 1)
+            self.assertIn(f"branch=z9hG4bKlost{attempt}.{i}", answer.get("via"))
+            self.assertIn(";received=127.0.0.1", answer.get("via"))
+            self.assertEqual(answer.all("p-preferred-identity"), [])
+            self.assertTrue(answer.get("retry-after"))
+        self.assertEqual(self.counters()["mail_lost"] - lost, len(answers), "the ACKs")
+
+    def ask_while_it_sleeps(self, attempt):
         peer = self.aliased()
         holder, pid = self.worker_of(peer)
         insides = []
@@ -146,25 +167,21 @@ class Crossing:
             self.assertEqual(c.recv().status, 200)
             if self.worker_of(c)[0] != holder:
                 insides.append(c)
+        sent = self.counters()["mail_sent"]
         os.kill(pid, signal.SIGSTOP)
         try:
             peer.close()
             for i, c in enumerate(insides):
-                c.send(request("INVITE", call_id=f"lost{i}", branch=f"z9hG4bKlost{i}", **FROM_INSIDE, extra="X-Long: " + "x" * 5000 + "\r\n"))
-                c.send(request("ACK", call_id=f"lost{i}", branch=f"z9hG4bKlost{i}", **FROM_INSIDE))
-            wait_for("the mail", lambda: self.counters()["mail_sent"] == 2 * len(insides))
+                name = f"lost{attempt}.{i}"
+                for method in ("INVITE", "ACK"):
+                    c.send(request(method, call_id=name, branch="z9hG4bK" + name, **FROM_INSIDE, extra="X-Long: " + "x" * 5000 + "\r\n"))
+            wait_for("the mail", lambda: self.counters()["mail_sent"] == sent + 2 * len(insides))
         finally:
             os.kill(pid, signal.SIGCONT)
-        for i, c in enumerate(insides):
-            answer = c.recv()
-            self.assertEqual((answer.status, answer.get("call-id"), answer.get("cseq")), (503, f"lost{i}", "1 INVITE"))
-            self.assertIn("has just ended", answer.get("warning"))
-            self.assertEqual(len(answer.all("via")), 1)
-            self.assertIn(f"branch=z9hG4bKlost{i}", answer.get("via"))
-            self.assertIn(";received=127.0.0.1", answer.get("via"))
-            self.assertEqual(answer.all("p-preferred-identity"), [])
-            self.assertTrue(answer.get("retry-after"))
-        self.assertEqual(self.counters()["mail_lost"], len(insides), "the ACKs")
+        try:
+            return [c.recv() for c in insides]
+        except TimeoutError:
+            return None
 
     def test_other_connections_are_told_when_the_first_have_gone(self):
         self.start(reuse="alias")

@@ -194,6 +194,26 @@ static void add_nearest(struct log_line *l, const struct worker *w, const struct
 /* Looking through all configured names is for the curious operator, not for a million of them. */
 #define NEAREST_MAX 10000
 
+/* Why a handshake failed, counted and begun to be told; a flood of them does not become a flood of lines. */
+static void begin_refused(struct worker *w, struct conn *c, enum log_event event, struct log_line *l)
+{
+	const struct peer_judgement *j = tls_judgement(c->tls);
+
+	if (w->log_budget)
+		w->log_budget--;
+	log_begin(l, event);
+	l->wanted = l->wanted && w->log_budget;
+	add_conn(l, c);
+	if (j->verdict != PEER_TRUSTED) {
+		counter_add(&w->counters->peers_refused, 1);
+		counter_add(&w->counters->verdict[j->verdict], 1);
+		log_cstr(l, "reason", peer_verdict_name(j->verdict));
+	} else {
+		log_cstr(l, "reason", "handshake");
+	}
+	log_cstr(l, "detail", tls_error(c->tls));
+}
+
 void events_handshake_failed(struct worker *w, struct conn *c)
 {
 	const struct peer_judgement *j = tls_judgement(c->tls);
@@ -206,19 +226,7 @@ void events_handshake_failed(struct worker *w, struct conn *c)
 		events_server_refused(w, c);
 		return;
 	}
-	if (w->log_budget)
-		w->log_budget--;
-	log_begin(&l, EVENT_CONN_REFUSED);
-	l.wanted = l.wanted && w->log_budget;
-	add_conn(&l, c);
-	if (j->verdict != PEER_TRUSTED) {
-		counter_add(&w->counters->peers_refused, 1);
-		counter_add(&w->counters->verdict[j->verdict], 1);
-		log_cstr(&l, "reason", peer_verdict_name(j->verdict));
-	} else {
-		log_cstr(&l, "reason", "handshake");
-	}
-	log_cstr(&l, "detail", tls_error(c->tls));
+	begin_refused(w, c, EVENT_CONN_REFUSED, &l);
 	add_facts(&l, facts);
 	if (l.wanted && facts && j->verdict == PEER_DN_UNKNOWN && w->img->h->dn_count <= NEAREST_MAX)
 		add_nearest(&l, w, facts);
@@ -295,23 +303,10 @@ static void add_expected(struct log_line *l, const struct worker *w, const struc
 
 void events_server_refused(struct worker *w, struct conn *c)
 {
-	const struct peer_judgement *j = tls_judgement(c->tls);
 	const struct peer_facts *facts = tls_facts(c->tls);
 	struct log_line l;
 
-	if (w->log_budget)
-		w->log_budget--;
-	log_begin(&l, EVENT_PEER_SERVER_REFUSED);
-	l.wanted = l.wanted && w->log_budget;
-	add_conn(&l, c);
-	if (j->verdict != PEER_TRUSTED) {
-		counter_add(&w->counters->peers_refused, 1);
-		counter_add(&w->counters->verdict[j->verdict], 1);
-		log_cstr(&l, "reason", peer_verdict_name(j->verdict));
-	} else {
-		log_cstr(&l, "reason", "handshake");
-	}
-	log_cstr(&l, "detail", tls_error(c->tls));
+	begin_refused(w, c, EVENT_PEER_SERVER_REFUSED, &l);
 	if (l.wanted)
 		add_expected(&l, w, tls_expected(c->tls), facts);
 	add_facts(&l, facts);

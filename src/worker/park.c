@@ -74,14 +74,3 @@ bool park_too_long(const struct worker *w, const struct park *p, uint64_t limit)
 {
 	return p->retrying && p->since + limit <= w->now;
 }
-
-void park_clear(struct park *p)
-{
-	while (p->first) {
-		struct parked *one = p->first;
-
-		p->first = one->next;
-		free(one);
-	}
-	*p = (struct park){ 0 };
-}

@@ -35,7 +35,4 @@ bool park_blocks(const struct park *p);
 /* Has the message in hand waited for longer than `limit` (ns)? */
 bool park_too_long(const struct worker *w, const struct park *p, uint64_t limit);
 
-/* Forget all of them. */
-void park_clear(struct park *p);
-
 #endif

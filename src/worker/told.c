@@ -27,7 +27,7 @@ static void put(struct worker *w, const struct conn *c, struct told *t, uint32_t
 }
 
 /* Told once more is told once. */
-static void tell(struct worker *w, struct conn *c, uint64_t id)
+void told_as(struct worker *w, struct conn *c, uint64_t id)
 {
 	struct told *t = c->told;
 
@@ -78,7 +78,7 @@ uint64_t told_flow_id(const struct worker *w, const struct conn *c)
 void told_flow(struct worker *w, struct conn *c)
 {
 	c->flow = true;
-	tell(w, c, told_flow_id(w, c));
+	told_as(w, c, told_flow_id(w, c));
 }
 
 void told_judged(struct worker *w, struct conn *c)
@@ -87,12 +87,7 @@ void told_judged(struct worker *w, struct conn *c)
 	if (c->flow && c->judgement.domain_count == 0)
 		told_flow(w, c);
 	for (uint32_t i = 0; i < c->judgement.domain_count; i++)
-		tell(w, c, route_back_id(w->img, &w->keys, c->judgement.domain[i]));
-}
-
-void told_as(struct worker *w, struct conn *c, uint64_t id)
-{
-	tell(w, c, id);
+		told_as(w, c, route_back_id(w->img, &w->keys, c->judgement.domain[i]));
 }
 
 struct conn *told_here(const struct worker *w, uint64_t id)

@@ -64,18 +64,18 @@ static bool is_due(const struct worker *w, const struct conn *c, uint32_t every)
 void keepalive_check(struct worker *w, struct conn *c)
 {
 	const struct link *l = c->domain_link;
-	const struct image_domain *d;
+	const struct image_policy *p;
 	bool sent = false;
 
 	if (!l || l->domain == IMAGE_NONE)
 		return;
-	d = &w->img->domain[l->domain];
+	p = image_policy_of(w->img, l->domain);
 	if (c->pinged > c->last_active) {
 		if (c->pinged + w->img->settings->pong_timeout * NSEC_PER_MSEC <= w->now)
 			conn_kill(w, c, "no answer to a keep-alive");
-	} else if (is_due(w, c, d->options_ping)) {
+	} else if (is_due(w, c, p->options_ping)) {
 		sent = send_options(w, c, l);
-	} else if (is_due(w, c, d->crlf_ping)) {
+	} else if (is_due(w, c, p->crlf_ping)) {
 		sent = send_crlf(w, c);
 	}
 	if (sent) {

@@ -78,7 +78,7 @@ static struct link *get(struct worker *w, uint32_t domain, struct span asked)
 
 struct span link_name(const struct worker *w, const struct link *l)
 {
-	return l->name_len ? span_of(l->name, l->name_len) : image_text(w->img, w->img->domain[l->domain].name);
+	return l->name_len ? span_of(l->name, l->name_len) : image_domain_name(w->img, l->domain);
 }
 
 void link_busy(struct worker *w, struct link *l)
@@ -180,7 +180,7 @@ void links_offer(struct worker *w, struct conn *c, uint32_t domain)
 	struct link *l;
 
 	/* With a name of its own for each link nothing tells which of them the peer is. */
-	if (key_name(w, domain, SPAN("x")).len || c->datagram || (!c->tls && w->img->domain[domain].protocol == PROTO_TLS))
+	if (key_name(w, domain, SPAN("x")).len || c->datagram || (!c->tls && image_policy_of(w->img, domain)->protocol == PROTO_TLS))
 		return;
 	l = get(w, domain, SPAN_NONE);
 	if (!l || !add_member(w, l, c))
@@ -205,10 +205,10 @@ void links_judge(struct worker *w, struct conn *c)
 		c->judgement.verdict = PEER_DN_UNKNOWN;
 	else if (!(w->img->domain[l->domain].flags & DOMAIN_ENABLED))
 		c->judgement.verdict = PEER_DOMAIN_DISABLED;
-	else if (c->tls && w->img->domain[l->domain].tls == IMAGE_NONE)
+	else if (c->tls && image_policy_of(w->img, l->domain)->tls == IMAGE_NONE)
 		c->judgement.verdict = PEER_CHAIN_INVALID; /* a reload has left nothing to prove it by */
 	else if (c->tls)
-		judge_server(w->img, w->img->domain[l->domain].tls, c->facts, l->domain, link_name(w, l), w->wall,
+		judge_server(w->img, image_policy_of(w->img, l->domain)->tls, c->facts, l->domain, link_name(w, l), w->wall,
 		    &c->judgement);
 	else
 		judge_address(w->img, c->addr, false, &c->judgement);
@@ -229,9 +229,9 @@ static bool usable(struct worker *w, const struct link *l, struct conn *c)
 {
 	if (c->state != CONN_OPEN || !conn_judge_again(w, c) || !links_speaks_for(w, c, l->id))
 		return false;
-	if (!c->tls && w->img->domain[l->domain].protocol == PROTO_TLS)
+	if (!c->tls && image_policy_of(w->img, l->domain)->protocol == PROTO_TLS)
 		return false; /* trusted by its address: good for what it asks, not for what is meant for TLS */
-	return c->kind == CONN_DOMAIN || w->img->domain[l->domain].reuse != REUSE_NEVER;
+	return c->kind == CONN_DOMAIN || image_policy_of(w->img, l->domain)->reuse != REUSE_NEVER;
 }
 
 static struct conn *any_conn(struct worker *w, struct link *l)
@@ -339,7 +339,7 @@ static enum links_pick by_datagram(struct worker *w, struct link *l, const struc
 enum links_pick links_pick(struct worker *w, const struct links_ask *ask, struct links_answer *out)
 {
 	struct link *l = get(w, ask->domain, ask->name);
-	bool datagrams = w->img->domain[ask->domain].protocol == PROTO_UDP;
+	bool datagrams = image_policy_of(w->img, ask->domain)->protocol == PROTO_UDP;
 	enum links_pick pick;
 	struct conn *c;
 
@@ -355,7 +355,7 @@ enum links_pick links_pick(struct worker *w, const struct links_ask *ask, struct
 	if (c)
 		return ready(w, ask, c, out);
 	out->conn = NULL;
-	if (w->img->domain[l->domain].reuse != REUSE_NEVER && elsewhere(w, l, told_reusable(l->id), out)) {
+	if (image_policy_of(w->img, l->domain)->reuse != REUSE_NEVER && elsewhere(w, l, told_reusable(l->id), out)) {
 		remember(w, ask, out->post.incarnation, out->post.slot, out->post.generation);
 		return LINKS_POST;
 	}
@@ -437,7 +437,7 @@ static void forget_some(struct worker *w)
 /* A name that it waits for may be there, or has been given up. */
 static void resolved(struct worker *w, struct link *l)
 {
-	if (l->domain != IMAGE_NONE && w->img->domain[l->domain].protocol != PROTO_UDP) {
+	if (l->domain != IMAGE_NONE && image_policy_of(w->img, l->domain)->protocol != PROTO_UDP) {
 		link_step(w, l);
 		return;
 	}

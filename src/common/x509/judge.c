@@ -109,12 +109,12 @@ static void find_domains(const struct image *img, const struct peer_facts *f, st
 	bool issuer_fits = false;
 
 	for (uint32_t i = 0; i < hits.count && out->domain_count < PEER_DOMAINS_MAX; i++) {
-		const struct image_domain *d = &img->domain[hits.index[i]];
+		const struct image_policy *p = image_policy_of(img, hits.index[i]);
 
-		if (d->trust.count && !is_above(img, d->trust, f))
+		if (p->trust.count && !is_above(img, p->trust, f))
 			continue;
 		issuer_fits = true;
-		if (d->flags & DOMAIN_ENABLED)
+		if (img->domain[hits.index[i]].flags & DOMAIN_ENABLED)
 			out->domain[out->domain_count++] = hits.index[i];
 	}
 	if (hits.count == 0)
@@ -194,10 +194,11 @@ static void expected(const struct image *img, const struct peer_facts *f, uint32
     struct peer_judgement *out)
 {
 	const struct image_domain *d = &img->domain[domain];
+	const struct image_policy *p = image_policy_of(img, domain);
 
 	if (!(d->flags & DOMAIN_ENABLED)) {
 		out->verdict = PEER_DOMAIN_DISABLED;
-	} else if (d->trust.count && !is_above(img, d->trust, f)) {
+	} else if (p->trust.count && !is_above(img, p->trust, f)) {
 		out->verdict = PEER_CA_MISMATCH;
 	} else if (d->flags & DOMAIN_HAS_DN) {
 		expected_by_dn(img, f, domain, out);

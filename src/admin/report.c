@@ -105,10 +105,10 @@ static json_t *workers(const struct admin *a)
 		const struct counters *c = &a->h->counters[i];
 
 		json_array_append_new(out,
-		    json_pack("{s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "index", (int)i, "pid", (int)atomic_load(&s->pid),
+		    json_pack("{s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "index", (int)i, "pid", (int)atomic_load(&s->pid),
 			"started", (json_int_t)atomic_load(&s->started), "restarts", (json_int_t)atomic_load(&s->restarts),
 			"cpu_us", (json_int_t)atomic_load(&s->cpu_us), "generation", (json_int_t)atomic_load(&s->generation),
-			"connections", (json_int_t)counter_get(&c->open), "requests", (json_int_t)counter_get(&c->requests_in),
+			"reload_us", (json_int_t)atomic_load(&s->reload_us), "connections", (json_int_t)counter_get(&c->open), "requests", (json_int_t)counter_get(&c->requests_in),
 			"responses", (json_int_t)counter_get(&c->responses_in)));
 	}
 	return out;

@@ -215,6 +215,19 @@ struct image *image_attach(int fd)
 	return NULL;
 }
 
+#define FREE_SLICE ((size_t)2 << 20)
+
+bool image_free_some(struct image *img)
+{
+	struct span bytes = span_of(img->h, img->size);
+	bool gone = shm_unmap_some(&bytes, FREE_SLICE);
+
+	img->size = bytes.len;
+	if (gone)
+		image_free(img);
+	return gone;
+}
+
 void image_free(struct image *img)
 {
 	if (!img)

@@ -41,6 +41,12 @@ MUST_USE struct image *image_attach(int fd);
 void image_free(struct image *img);
 
 /*
+ * Free it slice by slice: each call lets a bounded part of it go, in well under
+ * a millisecond.  True: it is gone.  Nothing of it may be used any more.
+ */
+MUST_USE bool image_free_some(struct image *img);
+
+/*
  * Check the rest: every row of the large sections and every bucket lead inside
  * the image.  The loader does so before it gives an image away; seals keep it so.
  */

@@ -99,3 +99,13 @@ void shm_unmap(struct span bytes)
 	if (bytes.len)
 		munmap((void *)(uintptr_t)bytes.p, bytes.len);
 }
+
+bool shm_unmap_some(struct span *bytes, size_t n)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), mapped = (bytes->len + page - 1) & ~(page - 1), left;
+
+	left = mapped > n ? (mapped - n) & ~(page - 1) : 0;
+	shm_unmap(span_of(bytes->p + left, mapped - left));
+	*bytes = span_head(*bytes, left);
+	return left == 0;
+}

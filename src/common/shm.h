@@ -34,4 +34,7 @@ MUST_USE int shm_seal(int fd);
 MUST_USE int shm_map(int fd, struct span *out);
 void shm_unmap(struct span bytes);
 
+/* Unmap at most n bytes (rounded to pages) of the end; true: nothing is left.  A large mapping takes milliseconds at once. */
+bool shm_unmap_some(struct span *bytes, size_t n);
+
 #endif

@@ -299,14 +299,16 @@ static void add_expected(struct log_line *l, const struct worker *w, const struc
 {
 	struct span dns[EXPECTED_MAX];
 	unsigned count = 0;
+	uint32_t domain;
 
 	if (e->kind == EXPECT_CONTAINER && *e->server) {
 		log_str(l, "server", image_text(w->img, (*e->server)->id));
 		count = dns_of_server(w, *e->server, dns);
 	} else if (e->kind == EXPECT_DOMAIN) {
 		log_str(l, "domain", e->name);
-		if (*e->domain != IMAGE_NONE)
-			count = dns_of_domain(w, &w->img->domain[*e->domain], dns);
+		domain = image_find_id(w->img, IMAGE_ID_BACK, e->id);
+		if (domain != IMAGE_NONE)
+			count = dns_of_domain(w, &w->img->domain[domain], dns);
 	}
 	if (count) {
 		add_dns(l, dns, count, facts);

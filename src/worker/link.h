@@ -36,7 +36,8 @@ struct link {
 	struct link *next_busy; /* of those that links_tick must look at */
 	bool busy;
 	uint64_t id;		/* route_back_id of the entry */
-	uint32_t domain;	/* index in the current image; IMAGE_NONE: gone */
+	uint32_t found;		/* see link_domain */
+	uint64_t found_in;	/* generation of the image */
 	enum link_state state;
 	struct conn *dialing;
 	struct link_member *members;
@@ -73,7 +74,13 @@ void link_drop_peer(struct worker *w, struct link *l);
 
 /* Have links_tick look at it. */
 void link_busy(struct worker *w, struct link *l);
-/* The name that its server must prove: what was asked for, else the entry's. */
-struct span link_name(const struct worker *w, const struct link *l);
+/*
+ * Index of its entry in the image of now; IMAGE_NONE: gone.  After a reload it
+ * is found anew when it is first asked for, so a hundred thousand links do not
+ * hold up the loop; then, too, what had failed may be tried again.
+ */
+uint32_t link_domain(struct worker *w, struct link *l);
+/* The name that its server must prove: what was asked for, else the entry's, which must be there. */
+struct span link_name(struct worker *w, struct link *l);
 
 #endif

@@ -15,14 +15,15 @@
 #define BUCKETS 4096 /* a power of two */
 #define STREAM_ABOVE 1300 /* RFC 3261 18.1.1: larger requests go by a stream */
 #define FORGET_AFTER (60 * NSEC_PER_SEC)
-#define FORGET_SLICE 64 /* buckets looked at in one turn */
+#define LOOK_SLICE 16 /* buckets looked at in one turn */
 
 struct links {
 	struct link *bucket[BUCKETS];
 	struct link *busy;
 	struct follow *follow; /* over which connection an INVITE's branch went */
 	size_t count;
-	unsigned forget_at; /* next bucket to look at */
+	unsigned look_at;     /* next bucket to look at */
+	unsigned buckets_due; /* after a reload: so many have not been looked at since */
 };
 
 /* ---- the table ---- */
@@ -66,7 +67,8 @@ static struct link *get(struct worker *w, uint32_t domain, struct span asked)
 	if (!l)
 		return NULL;
 	l->id = id;
-	l->domain = domain;
+	l->found = domain;
+	l->found_in = w->img->h->generation;
 	memcpy(l->name, name.p ? name.p : "", name.len);
 	l->name_len = name.len;
 	at = bucket_of(w->links, id, name);
@@ -76,9 +78,9 @@ static struct link *get(struct worker *w, uint32_t domain, struct span asked)
 	return l;
 }
 
-struct span link_name(const struct worker *w, const struct link *l)
+struct span link_name(struct worker *w, struct link *l)
 {
-	return l->name_len ? span_of(l->name, l->name_len) : image_domain_name(w->img, l->domain);
+	return l->name_len ? span_of(l->name, l->name_len) : image_domain_name(w->img, link_domain(w, l));
 }
 
 void link_busy(struct worker *w, struct link *l)
@@ -102,17 +104,23 @@ int links_new(struct worker *w)
 	return 0;
 }
 
+uint32_t link_domain(struct worker *w, struct link *l)
+{
+	if (l->found_in == w->img->h->generation)
+		return l->found;
+	l->found = image_find_id(w->img, IMAGE_ID_BACK, l->id);
+	l->found_in = w->img->h->generation;
+	if (l->state == LINK_FAILED)
+		l->next_try = w->now; /* what was wrong may have been set right */
+	l->answered = false;
+	l->retry_due = true; /* what waits for an entry that is gone is refused */
+	link_busy(w, l);
+	return l->found;
+}
+
 void links_reload(struct worker *w)
 {
-	for (unsigned i = 0; i < BUCKETS; i++)
-		for (struct link *l = w->links->bucket[i]; l; l = l->next) {
-			l->domain = image_find_id(w->img, IMAGE_ID_BACK, l->id);
-			if (l->state == LINK_FAILED)
-				l->next_try = w->now; /* what was wrong may have been set right */
-			l->answered = false;
-			link_busy(w, l); /* what waits for an entry that is gone is refused */
-			l->retry_due = true;
-		}
+	w->links->buckets_due = BUCKETS;
 }
 
 /* ---- connections of a link ---- */
@@ -198,25 +206,25 @@ bool links_offered(const struct worker *w, const struct conn *c, uint32_t domain
 
 void links_judge(struct worker *w, struct conn *c)
 {
-	const struct link *l = c->domain_link;
+	uint32_t domain = c->domain_link ? link_domain(w, c->domain_link) : IMAGE_NONE;
 
 	c->judgement = (struct peer_judgement){ .generation = w->img->h->generation, .verdict = PEER_PLAIN, .valid_until = INT64_MAX };
-	if (!l || l->domain == IMAGE_NONE)
+	if (domain == IMAGE_NONE)
 		c->judgement.verdict = PEER_DN_UNKNOWN;
-	else if (!(w->img->domain[l->domain].flags & DOMAIN_ENABLED))
+	else if (!(w->img->domain[domain].flags & DOMAIN_ENABLED))
 		c->judgement.verdict = PEER_DOMAIN_DISABLED;
-	else if (c->tls && image_policy_of(w->img, l->domain)->tls == IMAGE_NONE)
+	else if (c->tls && image_policy_of(w->img, domain)->tls == IMAGE_NONE)
 		c->judgement.verdict = PEER_CHAIN_INVALID; /* a reload has left nothing to prove it by */
 	else if (c->tls)
-		judge_server(w->img, image_policy_of(w->img, l->domain)->tls, c->facts, l->domain, link_name(w, l), w->wall,
+		judge_server(w->img, image_policy_of(w->img, domain)->tls, c->facts, domain, link_name(w, c->domain_link), w->wall,
 		    &c->judgement);
 	else
 		judge_address(w->img, c->addr, false, &c->judgement);
 }
 
-bool links_speaks_for(const struct worker *w, const struct conn *c, uint64_t id)
+bool links_speaks_for(struct worker *w, const struct conn *c, uint64_t id)
 {
-	if (c->kind == CONN_DOMAIN && c->domain_link && c->domain_link->id == id && c->domain_link->domain != IMAGE_NONE)
+	if (c->kind == CONN_DOMAIN && c->domain_link && c->domain_link->id == id && link_domain(w, c->domain_link) != IMAGE_NONE)
 		return true;
 	for (uint32_t i = 0; i < c->judgement.domain_count; i++)
 		if (route_back_id(w->img, &w->keys, c->judgement.domain[i]) == id)
@@ -225,13 +233,13 @@ bool links_speaks_for(const struct worker *w, const struct conn *c, uint64_t id)
 }
 
 /* May requests to this link's domain go over the connection?  It may be closed on the way to the answer. */
-static bool usable(struct worker *w, const struct link *l, struct conn *c)
+static bool usable(struct worker *w, struct link *l, struct conn *c)
 {
 	if (c->state != CONN_OPEN || !conn_judge_again(w, c) || !links_speaks_for(w, c, l->id))
 		return false;
-	if (!c->tls && image_policy_of(w->img, l->domain)->protocol == PROTO_TLS)
+	if (!c->tls && image_policy_of(w->img, link_domain(w, l))->protocol == PROTO_TLS)
 		return false; /* trusted by its address: good for what it asks, not for what is meant for TLS */
-	return c->kind == CONN_DOMAIN || image_policy_of(w->img, l->domain)->reuse != REUSE_NEVER;
+	return c->kind == CONN_DOMAIN || image_policy_of(w->img, link_domain(w, l))->reuse != REUSE_NEVER;
 }
 
 static struct conn *any_conn(struct worker *w, struct link *l)
@@ -355,7 +363,7 @@ enum links_pick links_pick(struct worker *w, const struct links_ask *ask, struct
 	if (c)
 		return ready(w, ask, c, out);
 	out->conn = NULL;
-	if (image_policy_of(w->img, l->domain)->reuse != REUSE_NEVER && elsewhere(w, l, told_reusable(l->id), out)) {
+	if (image_policy_of(w->img, link_domain(w, l))->reuse != REUSE_NEVER && elsewhere(w, l, told_reusable(l->id), out)) {
 		remember(w, ask, out->post.incarnation, out->post.slot, out->post.generation);
 		return LINKS_POST;
 	}
@@ -412,32 +420,37 @@ static bool forgettable(const struct worker *w, const struct link *l)
 	    l->used + FORGET_AFTER < w->now;
 }
 
-static void forget_some(struct worker *w)
+static void look_at(struct worker *w, struct link **at)
+{
+	while (*at) {
+		struct link *l = *at;
+
+		(void)link_domain(w, l); /* so that all are found anew some time */
+		if (!forgettable(w, l)) {
+			at = &l->next;
+			continue;
+		}
+		*at = l->next;
+		w->links->count--;
+		link_drop_peer(w, l);
+		free(l);
+	}
+}
+
+/* A slice of the table. */
+static void look_at_some(struct worker *w)
 {
 	struct links *ls = w->links;
 
-	for (unsigned i = 0; i < FORGET_SLICE; i++, ls->forget_at = (ls->forget_at + 1) & (BUCKETS - 1)) {
-		struct link **at = &ls->bucket[ls->forget_at];
-
-		while (*at) {
-			struct link *l = *at;
-
-			if (!forgettable(w, l)) {
-				at = &l->next;
-				continue;
-			}
-			*at = l->next;
-			ls->count--;
-			link_drop_peer(w, l);
-			free(l);
-		}
-	}
+	for (unsigned i = 0; i < LOOK_SLICE; i++, ls->look_at = (ls->look_at + 1) & (BUCKETS - 1))
+		look_at(w, &ls->bucket[ls->look_at]);
+	ls->buckets_due -= MIN(ls->buckets_due, LOOK_SLICE);
 }
 
 /* A name that it waits for may be there, or has been given up. */
 static void resolved(struct worker *w, struct link *l)
 {
-	if (l->domain != IMAGE_NONE && image_policy_of(w->img, l->domain)->protocol != PROTO_UDP) {
+	if (link_domain(w, l) != IMAGE_NONE && image_policy_of(w->img, link_domain(w, l))->protocol != PROTO_UDP) {
 		link_step(w, l);
 		return;
 	}
@@ -485,9 +498,13 @@ uint64_t links_tick(struct worker *w)
 		resolving |= l->state == LINK_RESOLVING;
 	}
 	if (w->links->count)
-		forget_some(w);
+		look_at_some(w);
+	else
+		w->links->buckets_due = 0;
 	for (struct link *l = w->links->busy; l; l = l->next_busy)
 		if (l->step_due || l->retry_due)
 			return w->now;
+	if (w->links->buckets_due)
+		return w->now;
 	return resolving ? w->now + LINK_RESOLVE_POLL : UINT64_MAX;
 }

@@ -247,7 +247,7 @@ struct answerer {
 };
 
 /* Only the domain that the request went to may answer. */
-static bool speaks_for(const struct worker *w, const struct answerer *a, const struct way_back *way)
+static bool speaks_for(struct worker *w, const struct answerer *a, const struct way_back *way)
 {
 	uint32_t domain;
 

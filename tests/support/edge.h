@@ -163,6 +163,28 @@ UNUSED static void edge_put_dn(struct edge *e, struct image_bucket table[static 
 	key_rows_place(table, 4, image_hash(&h->hash_key, dn.bytes, dn.len), (uint32_t)(edge_put(e, key, len) / IMAGE_UNIT));
 }
 
+/* What tells a domain over reloads. */
+UNUSED static uint64_t edge_domain_id(uint32_t domain)
+{
+	return (domain + UINT64_C(1)) * UINT64_C(0x100000001);
+}
+
+UNUSED static void edge_put_ids(struct edge *e)
+{
+	struct image_header *h = (void *)e->block;
+	struct image_id_bucket table[4] = { { .domain = IMAGE_NONE }, { .domain = IMAGE_NONE }, { .domain = IMAGE_NONE },
+		{ .domain = IMAGE_NONE } };
+
+	for (uint32_t i = 0; i < 2; i++) {
+		uint64_t mark = image_id_mark(IMAGE_ID_BACK, edge_domain_id(i)), at = image_slot((uint32_t)mark, 4);
+
+		while (table[at].domain != IMAGE_NONE)
+			at = image_slot_next(at, 4);
+		table[at] = (struct image_id_bucket){ { (uint32_t)mark, (uint32_t)(mark >> 32) }, i };
+	}
+	h->ids = (struct image_section){ .off = edge_put(e, table, sizeof(table)), .count = 4 };
+}
+
 /* The domain, perhaps a second one, and the table that leads to them. */
 UNUSED static void edge_put_domain(struct edge *e, const struct edge_want *want)
 {
@@ -185,6 +207,7 @@ UNUSED static void edge_put_domain(struct edge *e, const struct edge_want *want)
 	edge_put_dn(e, table, want->known, 0);
 	edge_put_dn(e, table, want->other, 1);
 	h->domains = (struct image_section){ .off = edge_put(e, domain, sizeof(domain)), .count = 2 };
+	edge_put_ids(e);
 	h->policies = (struct image_section){ .off = edge_put(e, policy, sizeof(policy)), .count = 2 };
 	h->dn_table = (struct image_section){ .off = edge_put(e, table, sizeof(table)), .count = 4 };
 }

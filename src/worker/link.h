@@ -1,6 +1,6 @@
 /*
- * link - one external domain as this worker is connected to it; for links.c
- * and link_connect.c alone.
+ * link - one external domain as this worker is connected to it; for links.c,
+ * link_table.c and link_connect.c alone.
  *
  * Process: worker.  May include: all of common, worker/conn, names, park.
  */
@@ -56,6 +56,17 @@ struct link {
 	char name[HOST_MAX];
 };
 
+#define LINK_BUCKETS 16384 /* a power of two */
+
+struct links {
+	struct link *bucket[LINK_BUCKETS];
+	struct link *busy;
+	struct follow *follow; /* over which connection an INVITE's branch went */
+	size_t count;
+	unsigned look_at;     /* next bucket to look at */
+	unsigned buckets_due; /* after a reload: so many have not been looked at since */
+};
+
 /* ---- link_connect.c ---- */
 
 /* Begin a round of attempts: every host, every address of it. */
@@ -70,7 +81,19 @@ struct conn *link_datagram(struct worker *w, struct link *l);
 /* Nothing is sent there any more. */
 void link_drop_peer(struct worker *w, struct link *l);
 
-/* ---- links.c ---- */
+/* ---- link_table.c ---- */
+
+/*
+ * Is the name part of what the link is?  An entry that stands for many names
+ * and says neither where they are nor what DN they show has a link for each.
+ */
+struct span link_key_name(const struct worker *w, uint32_t domain, struct span name);
+
+/* The link of an entry, and perhaps of the name; made if there is none.  NULL: no memory. */
+MUST_USE struct link *link_get(struct worker *w, uint32_t domain, struct span asked);
+
+/* Forget what nothing has used for long, and find entries anew after a reload: a slice of the table. */
+void links_look_at_some(struct worker *w);
 
 /* Have links_tick look at it. */
 void link_busy(struct worker *w, struct link *l);

@@ -12,85 +12,7 @@
 #include "worker/link.h"
 #include "worker/told.h"
 
-#define BUCKETS 4096 /* a power of two */
 #define STREAM_ABOVE 1300 /* RFC 3261 18.1.1: larger requests go by a stream */
-#define FORGET_AFTER (60 * NSEC_PER_SEC)
-#define LOOK_SLICE 16 /* buckets looked at in one turn */
-
-struct links {
-	struct link *bucket[BUCKETS];
-	struct link *busy;
-	struct follow *follow; /* over which connection an INVITE's branch went */
-	size_t count;
-	unsigned look_at;     /* next bucket to look at */
-	unsigned buckets_due; /* after a reload: so many have not been looked at since */
-};
-
-/* ---- the table ---- */
-
-static struct link **bucket_of(struct links *ls, uint64_t id, struct span name)
-{
-	static const struct siphash_key fixed; /* the id is a keyed hash already; names of one entry come from inside */
-
-	return &ls->bucket[(id ^ siphash(&fixed, name.p, name.len)) & (BUCKETS - 1)];
-}
-
-static struct link *find(struct links *ls, uint64_t id, struct span name)
-{
-	struct link *l = *bucket_of(ls, id, name);
-
-	while (l && (l->id != id || !span_eq(span_of(l->name, l->name_len), name)))
-		l = l->next;
-	return l;
-}
-
-/*
- * Is the name part of what the link is?  An entry that stands for many names
- * and says neither where they are nor what DN they show has a link for each.
- */
-static struct span key_name(const struct worker *w, uint32_t domain, struct span name)
-{
-	const struct image_domain *d = &w->img->domain[domain];
-
-	return d->flags & DOMAIN_WILDCARD && (d->hosts.count == 0 || !(d->flags & DOMAIN_HAS_DN)) ? name : SPAN_NONE;
-}
-
-static struct link *get(struct worker *w, uint32_t domain, struct span asked)
-{
-	uint64_t id = route_back_id(w->img, &w->keys, domain);
-	struct span name = key_name(w, domain, asked);
-	struct link *l = find(w->links, id, name), **at;
-
-	if (l)
-		return l;
-	l = calloc(1, sizeof(*l));
-	if (!l)
-		return NULL;
-	l->id = id;
-	l->found = domain;
-	l->found_in = w->img->h->generation;
-	memcpy(l->name, name.p ? name.p : "", name.len);
-	l->name_len = name.len;
-	at = bucket_of(w->links, id, name);
-	l->next = *at;
-	*at = l;
-	w->links->count++;
-	return l;
-}
-
-struct span link_name(struct worker *w, struct link *l)
-{
-	return l->name_len ? span_of(l->name, l->name_len) : image_domain_name(w->img, link_domain(w, l));
-}
-
-void link_busy(struct worker *w, struct link *l)
-{
-	if (l->busy)
-		return;
-	l->busy = true;
-	l->next_busy = w->links->busy;
-	w->links->busy = l;
-}
 
 int links_new(struct worker *w)
 {
@@ -102,25 +24,6 @@ int links_new(struct worker *w)
 	}
 	w->links = ls;
 	return 0;
-}
-
-uint32_t link_domain(struct worker *w, struct link *l)
-{
-	if (l->found_in == w->img->h->generation)
-		return l->found;
-	l->found = image_find_id(w->img, IMAGE_ID_BACK, l->id);
-	l->found_in = w->img->h->generation;
-	if (l->state == LINK_FAILED)
-		l->next_try = w->now; /* what was wrong may have been set right */
-	l->answered = false;
-	l->retry_due = true; /* what waits for an entry that is gone is refused */
-	link_busy(w, l);
-	return l->found;
-}
-
-void links_reload(struct worker *w)
-{
-	w->links->buckets_due = BUCKETS;
 }
 
 /* ---- connections of a link ---- */
@@ -188,9 +91,9 @@ void links_offer(struct worker *w, struct conn *c, uint32_t domain)
 	struct link *l;
 
 	/* With a name of its own for each link nothing tells which of them the peer is. */
-	if (key_name(w, domain, SPAN("x")).len || c->datagram || (!c->tls && image_policy_of(w->img, domain)->protocol == PROTO_TLS))
+	if (link_key_name(w, domain, SPAN("x")).len || c->datagram || (!c->tls && image_policy_of(w->img, domain)->protocol == PROTO_TLS))
 		return;
-	l = get(w, domain, SPAN_NONE);
+	l = link_get(w, domain, SPAN_NONE);
 	if (!l || !add_member(w, l, c))
 		return; /* without memory the peer's connection is not reused */
 	l->used = w->now;
@@ -346,7 +249,7 @@ static enum links_pick by_datagram(struct worker *w, struct link *l, const struc
 
 enum links_pick links_pick(struct worker *w, const struct links_ask *ask, struct links_answer *out)
 {
-	struct link *l = get(w, ask->domain, ask->name);
+	struct link *l = link_get(w, ask->domain, ask->name);
 	bool datagrams = image_policy_of(w->img, ask->domain)->protocol == PROTO_UDP;
 	enum links_pick pick;
 	struct conn *c;
@@ -388,7 +291,7 @@ enum links_pick links_pick_any(struct worker *w, const struct links_ask *ask, st
 		out->conn = c;
 		return conn_queued(c) > w->img->settings->queue_bytes ? LINKS_FULL : LINKS_READY;
 	}
-	l = get(w, ask->domain, ask->name);
+	l = link_get(w, ask->domain, ask->name);
 	if (l && elsewhere(w, l, id, out))
 		return LINKS_POST;
 	return links_pick(w, ask, out);
@@ -413,39 +316,6 @@ bool links_park(struct worker *w, struct link *l, struct conn *from, struct span
 }
 
 /* ---- once per turn ---- */
-
-static bool forgettable(const struct worker *w, const struct link *l)
-{
-	return !l->busy && !l->members && !l->dialing && !l->park.first && l->state != LINK_RESOLVING &&
-	    l->used + FORGET_AFTER < w->now;
-}
-
-static void look_at(struct worker *w, struct link **at)
-{
-	while (*at) {
-		struct link *l = *at;
-
-		(void)link_domain(w, l); /* so that all are found anew some time */
-		if (!forgettable(w, l)) {
-			at = &l->next;
-			continue;
-		}
-		*at = l->next;
-		w->links->count--;
-		link_drop_peer(w, l);
-		free(l);
-	}
-}
-
-/* A slice of the table. */
-static void look_at_some(struct worker *w)
-{
-	struct links *ls = w->links;
-
-	for (unsigned i = 0; i < LOOK_SLICE; i++, ls->look_at = (ls->look_at + 1) & (BUCKETS - 1))
-		look_at(w, &ls->bucket[ls->look_at]);
-	ls->buckets_due -= MIN(ls->buckets_due, LOOK_SLICE);
-}
 
 /* A name that it waits for may be there, or has been given up. */
 static void resolved(struct worker *w, struct link *l)
@@ -498,7 +368,7 @@ uint64_t links_tick(struct worker *w)
 		resolving |= l->state == LINK_RESOLVING;
 	}
 	if (w->links->count)
-		look_at_some(w);
+		links_look_at_some(w);
 	else
 		w->links->buckets_due = 0;
 	for (struct link *l = w->links->busy; l; l = l->next_busy)

@@ -88,6 +88,9 @@ static inline struct span image_domain_name(const struct image *img, uint32_t do
 	return image_ref_text(img, img->domain[domain].name);
 }
 
+/* The file of domains that an entry was read from; NULL: the main file. */
+const struct image_domain_file *image_file_of(const struct image *img, uint32_t domain);
+
 /* Canonical bytes of the entry's DN number i < dns.count. */
 struct span image_domain_dn(const struct image *img, const struct image_domain *d, uint32_t i);
 

@@ -44,6 +44,16 @@ struct span image_domain_dn(const struct image *img, const struct image_domain *
 	return span_of(k->bytes, k->len);
 }
 
+const struct image_domain_file *image_file_of(const struct image *img, uint32_t domain)
+{
+	const struct image_domain_file *s = image_at(img, img->h->sources);
+
+	for (uint64_t i = 0; i < img->h->sources.count; i++)
+		if (domain >= s[i].first && domain - s[i].first < s[i].count)
+			return &s[i];
+	return NULL;
+}
+
 /* `name` begins with a dot for a wildcard's suffix. */
 static uint32_t find_name(const struct image *img, struct span name, bool wildcard)
 {

@@ -1,9 +1,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "common/dn.h"
 #include "common/sip/uri.h"
 #include "master/config.h"
+#include "master/file_stamp.h"
 
 #define CAS_MAX 64  /* of one domain */
 #define DNS_MAX 256 /* likewise */
@@ -36,6 +38,8 @@ static const struct config_cas *cas_of(struct config *c, const struct config_nod
 	}
 	c->cas_hit = c->cas_count;
 	p[c->cas_count] = (struct config_cas){ .path = path };
+	p[c->cas_count].settled = file_stamp_read(path, &p[c->cas_count].stamp) &&
+				  file_stamp_settled(&p[c->cas_count].stamp, clock_wall_s());
 	file.line = config_line(n);
 	snprintf(pointer, sizeof(pointer), "%s%s", n->source->prefix, n->pointer);
 	/* A file that cannot be read is complained about once, and no configuration comes of it. */
@@ -96,29 +100,27 @@ static void read_dns(struct config *c, const struct config_node *n, uint32_t dom
 	image_set_dns(c->b, domain, keys, count);
 }
 
-/* The name, with its *. taken off; false: not usable. */
-static bool read_name(struct config *c, const struct config_node *n, struct image_domain *row)
+/* The name, with its *. taken off; of no bytes: not usable. */
+static struct image_ref read_name(struct config *c, const struct config_node *name, uint32_t *flags)
 {
-	struct config_node name = config_get(n, "domain", TYPE_STRING);
-	struct span text = config_span(&name);
+	struct span text = config_span(name);
 	char canonical[HOST_MAX];
 	size_t len;
 
-	if (!name.value)
-		return false;
+	if (!name->value)
+		return (struct image_ref){ 0 };
 	if (span_istarts(text, SPAN("*."))) {
-		row->flags |= DOMAIN_WILDCARD;
+		*flags |= DOMAIN_WILDCARD;
 		text = span_from(text, 2);
 	}
 	len = host_canon(text, canonical);
 	if (len == 0) {
-		config_bad(&name, "found \"%s\", expected a domain like example.net or *.example.net", json_string_value(name.value));
-		return false;
+		config_bad(name, "found \"%s\", expected a domain like example.net or *.example.net", json_string_value(name->value));
+		return (struct image_ref){ 0 };
 	}
 	if (json_object_getn(c->local, canonical, len))
-		config_warn(&name, "\"%s\" stands in /local_domains too: what goes there stays inside", json_string_value(name.value));
-	row->name = image_put_ref(c->b, canonical, len, 1);
-	return true;
+		config_warn(name, "\"%s\" stands in /local_domains too: what goes there stays inside", json_string_value(name->value));
+	return image_put_ref(c->b, canonical, len, 1);
 }
 
 static void remember(struct config *c, uint32_t domain, struct config_where where)
@@ -137,19 +139,16 @@ static void remember(struct config *c, uint32_t domain, struct config_where wher
 	c->where[domain] = where;
 }
 
-static void complain_twice(struct config *c, const struct config_node *n, struct config_where first)
+void config_where_text(const struct config *c, struct config_where where, char *out, size_t cap)
 {
-	struct config_node name = config_get(n, "domain", TYPE_STRING);
 	char pointer[64];
 
-	if (first.file != IMAGE_NONE) {
-		config_bad(&name, "found \"%s\" for the second time, expected each domain once; the first is at %s:%u",
-		    json_string_value(name.value), c->domain_files[first.file], first.place);
+	if (where.file != IMAGE_NONE) {
+		snprintf(out, cap, "%s:%u", c->domain_files[where.file], where.place);
 		return;
 	}
-	snprintf(pointer, sizeof(pointer), "/external_domains/%u/domain", first.place);
-	config_bad(&name, "found \"%s\" for the second time, expected each domain once; the first is at %s:%u: %s",
-	    json_string_value(name.value), c->source.path, json_where(c->source.text, pointer), pointer);
+	snprintf(pointer, sizeof(pointer), "/external_domains/%u/domain", where.place);
+	snprintf(out, cap, "%s:%u: %s", c->source.path, json_where(c->source.text, pointer), pointer);
 }
 
 /* ---- the rest ---- */
@@ -217,24 +216,39 @@ static void put_addresses(struct config *c, const struct image_policy *policy, u
 		image_add_address(c->b, image_heap_cidr(c->b, policy->trusted_addresses, i), index);
 }
 
+struct config_where config_domain_add(struct config *c, const struct image_domain *row, const struct image_policy *policy,
+    struct config_where where, uint32_t *index)
+{
+	uint32_t first = IMAGE_NONE;
+
+	*index = image_add_domain(c->b, row, policy);
+	put_addresses(c, policy, *index);
+	remember(c, *index, where);
+	if (row->name.count)
+		first = image_claim_name(c->b, *index);
+	return first == IMAGE_NONE ? (struct config_where){ where.file, CONFIG_NO_PLACE } : c->where[first];
+}
+
 void config_domain(struct config *c, const struct config_node *n, struct config_where where)
 {
-	bool own = c->vouches_own, named;
+	bool own = c->vouches_own;
 	struct image_policy policy = read_policy(c, n, &own);
-	struct image_domain row = { .flags = flags_of(n) | (own ? DOMAIN_VOUCHES_OWN : 0) };
-	uint32_t index, first;
+	struct image_domain row = { .flags = flags_of(n) | (own ? DOMAIN_VOUCHES_OWN : 0),
+		.line = where.file == IMAGE_NONE ? 0 : where.place };
+	struct config_node name = config_get(n, "domain", TYPE_STRING);
+	struct config_where first;
+	char text[1024];
+	uint32_t index;
 
-	named = read_name(c, n, &row);
+	row.name = read_name(c, &name, &row.flags);
 	config_domain_reach(c, n, &row, &policy);
 	check_trust(c, n);
 	check_rest(n, row.flags);
-	index = image_add_domain(c->b, &row, &policy);
-	if (named) {
-		remember(c, index, where);
-		first = image_claim_name(c->b, index);
-		if (first != IMAGE_NONE)
-			complain_twice(c, n, c->where[first]);
+	first = config_domain_add(c, &row, &policy, where, &index);
+	if (first.place != CONFIG_NO_PLACE) {
+		config_where_text(c, first, text, sizeof(text));
+		config_bad(&name, CONFIG_TWICE, json_string_value(name.value), text);
 	}
 	read_dns(c, n, index);
-	put_addresses(c, &policy, index);
+	c->file_is_private = c->file_is_private || policy.auth != IMAGE_NONE || config_has(n, "identity");
 }

@@ -68,6 +68,7 @@ void image_builder_free(struct image_builder *b)
 	free(b->rules.p);
 	free(b->limits.p);
 	free(b->auths.p);
+	free(b->sources.p);
 	free(b->addresses.p);
 	free(b->ids.p);
 	free(b->shares.p);
@@ -262,6 +263,11 @@ uint32_t image_add_limits(struct image_builder *b, const struct image_limits *ro
 	return add(b, &b->limits, row, sizeof(*row));
 }
 
+void image_add_source(struct image_builder *b, const struct image_domain_file *row)
+{
+	(void)add(b, &b->sources, row, sizeof(*row)); /* a failure is kept in the builder */
+}
+
 void image_add_address(struct image_builder *b, struct image_cidr prefix, uint32_t domain)
 {
 	struct address_entry e = { .prefix = prefix, .domain = domain, .next = IMAGE_NONE };
@@ -366,6 +372,7 @@ static int publish(struct image_builder *b, struct rows *hosts, struct rows *add
 		{ &b->h.auths, &b->auths, sizeof(struct image_auth) },
 		{ &b->h.strip, &b->strip, sizeof(struct image_str) },
 		{ &b->h.rules, &b->rules, sizeof(struct image_rule) },
+		{ &b->h.sources, &b->sources, sizeof(struct image_domain_file) },
 		{ &b->h.dn_table, &dns, sizeof(struct image_bucket) },
 		{ &b->h.san_table, &sans, sizeof(struct image_bucket) },
 		{ &b->h.name_table, &names, sizeof(struct image_bucket) },

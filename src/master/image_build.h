@@ -52,6 +52,9 @@ uint32_t image_add_domain(struct image_builder *b, const struct image_domain *ro
 uint32_t image_add_auth(struct image_builder *b, const struct image_auth *row);
 uint32_t image_add_limits(struct image_builder *b, const struct image_limits *row);
 
+/* A file of domains; in the order of their entries. */
+void image_add_source(struct image_builder *b, const struct image_domain_file *row);
+
 /* A prefix of a domain's trusted_addresses. */
 void image_add_address(struct image_builder *b, struct image_cidr prefix, uint32_t domain);
 

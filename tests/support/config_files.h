@@ -98,7 +98,7 @@ UNUSED static struct config_loaded config_load(const char *name)
 	FILE *f;
 
 	snprintf(path, sizeof(path), "%s/%s", config_dir, name);
-	out.rc = load_configuration(path, 3, &secrets, c, &out.result);
+	out.rc = load_configuration(path, 3, &secrets, NULL, c, &out.result);
 	out.errors = complaints_errors(c);
 	out.warnings = complaints_warnings(c);
 	f = open_memstream(&out.text, &len);

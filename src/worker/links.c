@@ -200,11 +200,12 @@ void links_judge(struct worker *w, struct conn *c)
 {
 	const struct link *l = c->domain_link;
 
-	c->judgement = (struct peer_judgement){ .generation = w->img->h->generation, .verdict = PEER_PLAIN, .valid_until = INT64_MAX };
+	c->judgement = (struct peer_judgement){ .generation = w->img->h->generation, .blocks = w->img->blocks,
+		.verdict = PEER_PLAIN, .valid_until = INT64_MAX };
 	if (!l || l->domain == IMAGE_NONE)
 		c->judgement.verdict = PEER_DN_UNKNOWN;
-	else if (!(w->img->domain[l->domain].flags & DOMAIN_ENABLED))
-		c->judgement.verdict = PEER_DOMAIN_DISABLED;
+	else if (!image_domain_usable(w->img, l->domain))
+		c->judgement.verdict = judge_use(w->img, l->domain);
 	else if (c->tls && w->img->domain[l->domain].tls == IMAGE_NONE)
 		c->judgement.verdict = PEER_CHAIN_INVALID; /* a reload has left nothing to prove it by */
 	else if (c->tls)

@@ -74,7 +74,7 @@ int domain_blocks_load(struct master *m, char why[static 512])
 		rc = blocks_file_read(dir, rows, why);
 	if (rc == 0 && rows->count) {
 		blocks_set(shared_blocks(&m->shared), rows);
-		log_text(EVENT_NOTE, "%u domains are blocked at run time", rows->count);
+		log_text(EVENT_NOTE, "domains blocked at run time: %u", rows->count);
 	}
 	free(dir);
 	free(rows);

@@ -14,6 +14,8 @@
 
 #define DEFAULT_SOCKET "/run/sipward/control.sock"
 
+enum { OPT_FOR = 256, OPT_REASON, OPT_FORCE };
+
 static const struct command {
 	const char *name;
 	const char *argument; /* shown in the help; NULL: takes none */
@@ -27,6 +29,9 @@ static const struct command {
 	{ "connections", "DOMAIN", "domain", true, ctl_show_connections, "open connections, all or of one domain" },
 	{ "domains", NULL, NULL, false, ctl_show_domains, "configured external domains" },
 	{ "lookup", "DN", "dn", false, ctl_show_lookup, "the entry of a distinguished name, or the nearest one" },
+	{ "domain", "block NAME", NULL, false, NULL, "refuse a domain from now on, whatever the configuration says: --for TIME, --reason TEXT, --force" },
+	{ "domain", "unblock NAME", NULL, false, NULL, "take it again" },
+	{ "domain", "blocks", NULL, false, NULL, "which domains are blocked, by whom, until when and why" },
 	{ "stop", NULL, NULL, false, ctl_show_result, "stop now" },
 	{ "drain", NULL, NULL, false, ctl_show_result, "stop when calls under way have been answered" },
 	{ "dn", "FILE.pem", NULL, false, NULL, "print a certificate's name ready for the configuration; needs no daemon" },
@@ -97,27 +102,35 @@ static json_t *ask(const char *path, const json_t *question)
 	return answer;
 }
 
-static int run(const struct command *c, const char *path, const char *argument, bool json)
+int ctl_ask_and_show(const json_t *question, const struct ctl_options *o, void (*show)(const json_t *answer))
 {
-	json_t *question = json_pack("{s:s}", "command", c->name), *answer;
+	json_t *answer = ask(o->socket, question);
 	int code = EXIT_FAILED;
 
-	if (argument)
-		json_object_set_new(question, c->key, json_string(argument));
-	answer = ask(path, question);
-	json_decref(question);
 	if (!answer)
 		return code;
 	code = json_is_true(json_object_get(answer, "ok")) ? EXIT_OK : EXIT_FAILED;
-	if (json) {
+	if (o->json) {
 		json_dumpf(answer, stdout, JSON_INDENT(2));
 		putchar('\n');
 	} else if (code != EXIT_OK && json_object_get(answer, "error")) {
 		fprintf(stderr, "sipwardctl: %s\n", json_string_value(json_object_get(answer, "error")));
 	} else {
-		c->show(answer);
+		show(answer);
 	}
 	json_decref(answer);
+	return code;
+}
+
+static int run(const struct command *c, const char *argument, const struct ctl_options *o)
+{
+	json_t *question = json_pack("{s:s}", "command", c->name);
+	int code;
+
+	if (argument)
+		json_object_set_new(question, c->key, json_string(argument));
+	code = ctl_ask_and_show(question, o, c->show);
+	json_decref(question);
 	return code;
 }
 
@@ -129,7 +142,7 @@ static const struct command *find(const char *name)
 	return NULL;
 }
 
-static int dispatch(char **argv, int count, const char *path, bool json)
+static int dispatch(char **argv, int count, const struct ctl_options *o)
 {
 	const struct command *c = count ? find(argv[0]) : NULL;
 	int wanted = c && c->argument ? 1 + (strchr(c->argument, ' ') != NULL) : 0;
@@ -140,6 +153,12 @@ static int dispatch(char **argv, int count, const char *path, bool json)
 		usage(stderr);
 		return EXIT_USAGE;
 	}
+	if (strcmp(c->name, "domain") == 0)
+		return ctl_domain(argv + 1, count - 1, o);
+	if (o->duration || o->reason || o->force) {
+		fprintf(stderr, "sipwardctl: --for, --reason and --force belong to \"domain block\"\n");
+		return EXIT_USAGE;
+	}
 	if (count - 1 > wanted || (count - 1 < wanted && !c->optional)) {
 		fprintf(stderr, "sipwardctl: %s takes %s\n", c->name, wanted ? c->argument : "no argument");
 		return EXIT_USAGE;
@@ -147,8 +166,8 @@ static int dispatch(char **argv, int count, const char *path, bool json)
 	if (wanted == 2)
 		return ctl_ha1(argv[1], argv[2]);
 	if (!c->show)
-		return ctl_dn(argv[1], json);
-	return run(c, path, count > 1 ? argv[1] : NULL, json);
+		return ctl_dn(argv[1], o->json);
+	return run(c, count > 1 ? argv[1] : NULL, o);
 }
 
 int main(int argc, char **argv)
@@ -156,19 +175,28 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "socket", required_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
 		{ "version", no_argument, NULL, 'V' },	    { "help", no_argument, NULL, 'h' },
-		{ 0 },
+		{ "for", required_argument, NULL, OPT_FOR }, { "reason", required_argument, NULL, OPT_REASON },
+		{ "force", no_argument, NULL, OPT_FORCE },  { 0 },
 	};
-	const char *path = DEFAULT_SOCKET;
-	bool json = false;
-	int o;
+	struct ctl_options o = { .socket = DEFAULT_SOCKET };
+	int opt;
 
-	while ((o = getopt_long(argc, argv, "s:jVh", options, NULL)) != -1) {
-		switch (o) {
+	while ((opt = getopt_long(argc, argv, "s:jVh", options, NULL)) != -1) {
+		switch (opt) {
 		case 's':
-			path = optarg;
+			o.socket = optarg;
 			break;
 		case 'j':
-			json = true;
+			o.json = true;
+			break;
+		case OPT_FOR:
+			o.duration = optarg;
+			break;
+		case OPT_REASON:
+			o.reason = optarg;
+			break;
+		case OPT_FORCE:
+			o.force = true;
 			break;
 		case 'V':
 			puts("sipwardctl " SIPWARD_VERSION);
@@ -181,5 +209,5 @@ int main(int argc, char **argv)
 			return EXIT_USAGE;
 		}
 	}
-	return dispatch(argv + optind, argc - optind, path, json);
+	return dispatch(argv + optind, argc - optind, &o);
 }

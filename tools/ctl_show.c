@@ -30,6 +30,31 @@ static const char *when(long long seconds, char *buf, size_t cap)
 	return buf;
 }
 
+/* One line each, and what must not be missed on stderr. */
+static void show_block_rows(const json_t *list)
+{
+	const json_t *row;
+	char since[32], until[32];
+	size_t i;
+
+	json_array_foreach(json_object_get(list, "blocks"), i, row)
+		printf("blocked %s since %s until %s by uid %lld, pid %lld%s%s%s\n", str(row, "domain"),
+		    when(num(row, "since"), since, sizeof(since)),
+		    json_is_null(json_object_get(row, "until")) ? "it is unblocked" : when(num(row, "until"), until, sizeof(until)),
+		    num(row, "uid"), num(row, "pid"), str(row, "reason")[0] ? ": " : "", str(row, "reason"),
+		    yes(row, "configured") ? "" : " (not configured now)");
+	if (num(list, "count") > (long long)json_array_size(json_object_get(list, "blocks")))
+		printf("... %lld domains are blocked, `sipwardctl domain blocks` shows all\n", num(list, "count"));
+	if (!yes(list, "saved"))
+		fprintf(stderr, "warning: blocked domains will not survive a restart as they are now: state_dir cannot be written, see the log\n");
+}
+
+void ctl_show_blocks(const json_t *answer)
+{
+	show_block_rows(answer);
+	printf("%lld domains are blocked\n", num(answer, "count"));
+}
+
 static void show_reasons(const json_t *answer)
 {
 	const json_t *groups = json_object_get(answer, "reasons"), *group, *count;
@@ -57,6 +82,7 @@ void ctl_show_status(const json_t *answer)
 		    yes(last, "ok") ? "succeeded" : "FAILED", str(last, "text"));
 	json_array_foreach(json_object_get(answer, "listeners"), i, row)
 		printf("listener %s %s %s:%lld\n", str(row, "side"), str(row, "protocol"), str(row, "host"), num(row, "port"));
+	show_block_rows(json_object_get(answer, "blocked"));
 	json_array_foreach(json_object_get(answer, "workers"), i, row)
 		printf("worker %lld: pid %lld, generation %lld, %lld connections, %lld requests, %.1f s of CPU, %lld restarts\n",
 		    num(row, "index"), num(row, "pid"), num(row, "generation"), num(row, "connections"), num(row, "requests"),
@@ -101,7 +127,8 @@ static void show_domain_rows(const json_t *rows)
 	size_t i;
 
 	json_array_foreach((json_t *)(uintptr_t)rows, i, row) {
-		printf("%-32s %-8s %s ", str(row, "domain"), yes(row, "enabled") ? "enabled" : "disabled", str(row, "protocol"));
+		printf("%-32s %-8s %s ", str(row, "domain"),
+		    yes(row, "blocked") ? "blocked" : yes(row, "enabled") ? "enabled" : "disabled", str(row, "protocol"));
 		show_hosts(json_object_get(row, "hosts"));
 		printf("%s, %lld connections\n", yes(row, "has_dn") ? "" : " (no DN)", num(row, "connections"));
 	}

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "admin/blocks.h"
 #include "admin/report.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -17,7 +18,7 @@
 
 struct client {
 	int fd; /* -1: free */
-	uid_t uid;
+	struct ucred who;
 	uint64_t ticket;   /* of a question that the master is answering; 0: none */
 	uint64_t deadline;
 	char *in;
@@ -71,24 +72,50 @@ static void audit(const struct client *c, const char *command)
 
 	log_begin(&l, EVENT_AUDIT);
 	log_cstr(&l, "command", command);
-	log_num(&l, "uid", (int64_t)c->uid);
+	log_num(&l, "uid", (int64_t)c->who.uid);
+	log_num(&l, "pid", (int64_t)c->who.pid);
 	log_end(&l);
 }
 
-/* Hand a question to the master; the answer comes by clients_result. */
-static void ask(struct admin *a, struct client *c, uint32_t id, const char *command)
-{
-	static struct ctl_msg msg;
+static struct ctl_msg question_to_master; /* large */
 
+/* Hand it over; the answer comes by clients_result. */
+static void send_question(struct admin *a, struct client *c, const char *command)
+{
 	audit(c, command);
-	msg = (struct ctl_msg){ .id = id, .arg = ++a->clients->tickets };
-	msg.text_len = (uint32_t)snprintf(msg.text, sizeof(msg.text), "%u", (unsigned)c->uid);
-	if (ctl_send(a->h->control_fd, &msg) != 0) {
+	question_to_master.arg = ++a->clients->tickets;
+	if (ctl_send(a->h->control_fd, &question_to_master) != 0) {
 		answer(c, report_error("the master does not answer"));
 		return;
 	}
-	c->ticket = msg.arg;
+	c->ticket = question_to_master.arg;
 	c->deadline = clock_mono_ns() + LONG_PATIENCE;
+}
+
+static void ask(struct admin *a, struct client *c, uint32_t id, const char *command)
+{
+	struct ctl_msg *msg = &question_to_master;
+
+	*msg = (struct ctl_msg){ .id = id };
+	msg->text_len = (uint32_t)snprintf(msg->text, sizeof(msg->text), "%u", (unsigned)c->who.uid);
+	send_question(a, c, command);
+}
+
+static void ask_block(struct admin *a, struct client *c, const json_t *question, bool block, const char *command)
+{
+	struct ctl_msg *msg = &question_to_master;
+	struct block row;
+	json_t *why_not = blocks_question(a, question, block, &row);
+
+	if (why_not) {
+		answer(c, why_not);
+		return;
+	}
+	row.uid = c->who.uid;
+	row.pid = (uint32_t)c->who.pid;
+	*msg = (struct ctl_msg){ .id = CTL_ASK_BLOCK, .ok = block, .text_len = sizeof(row) };
+	memcpy(msg->text, &row, sizeof(row));
+	send_question(a, c, command);
 }
 
 static void command(struct admin *a, struct client *c, const json_t *question)
@@ -106,6 +133,12 @@ static void command(struct admin *a, struct client *c, const json_t *question)
 		answer(c, report_domains(a, DOMAINS_SHOWN));
 	else if (strcmp(name, "lookup") == 0)
 		answer(c, dn ? report_lookup(a, dn) : report_error("lookup wants \"dn\""));
+	else if (strcmp(name, "domain blocks") == 0)
+		answer(c, blocks_report(a));
+	else if (strcmp(name, "domain block") == 0)
+		ask_block(a, c, question, true, name);
+	else if (strcmp(name, "domain unblock") == 0)
+		ask_block(a, c, question, false, name);
 	else if (strcmp(name, "reload") == 0)
 		ask(a, c, CTL_ASK_RELOAD, name);
 	else if (strcmp(name, "stop") == 0)
@@ -129,7 +162,7 @@ void clients_result(struct admin *a, uint64_t ticket, bool ok, const char *text)
 static void welcome(struct admin *a)
 {
 	int fd = accept4(a->h->control_socket_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct ucred cred = { .uid = (uid_t)-1 };
+	struct ucred cred;
 	socklen_t len = sizeof(cred);
 
 	if (fd < 0)
@@ -139,9 +172,10 @@ static void welcome(struct admin *a)
 
 		if (c->fd >= 0)
 			continue;
-		*c = (struct client){ .fd = fd, .deadline = clock_mono_ns() + PATIENCE, .in = malloc(LINE_MAX_BYTES) };
+		*c = (struct client){ .fd = fd, .who = { .uid = (uid_t)-1 }, .deadline = clock_mono_ns() + PATIENCE,
+			.in = malloc(LINE_MAX_BYTES) };
 		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
-			c->uid = cred.uid;
+			c->who = cred;
 		if (!c->in)
 			drop(c);
 		return;

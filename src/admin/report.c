@@ -3,11 +3,14 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "admin/blocks.h"
 #include "common/clock.h"
 #include "common/dn.h"
 #include "common/peer.h"
 #include "common/policy/inspect.h"
 #include "common/sip/msg.h"
+
+#define BLOCKS_SHOWN 100 /* by status; `domain blocks` shows all */
 
 static const char *const side_name[] = { [SIDE_EXTERNAL] = "external", [SIDE_INTERNAL] = "internal" };
 static const char *const protocol_name[] = { [PROTO_TLS] = "TLS", [PROTO_TCP] = "TCP", [PROTO_UDP] = "UDP" };
@@ -158,13 +161,13 @@ json_t *report_status(const struct admin *a)
 {
 	const struct master_state *m = a->h->master;
 
-	return json_pack("{s:b, s:s, s:i, s:I, s:I, s:I, s:I, s:b, s:o, s:I, s:I, s:o, s:o, s:o, s:o}", "ok", 1, "version",
+	return json_pack("{s:b, s:s, s:i, s:I, s:I, s:I, s:I, s:b, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "ok", 1, "version",
 	    SIPWARD_VERSION, "pid", (int)atomic_load(&m->pid), "started", (json_int_t)atomic_load(&m->started), "uptime",
 	    (json_int_t)((uint64_t)clock_wall_s() - atomic_load(&m->started)), "generation",
 	    (json_int_t)atomic_load(&m->generation), "reloads", (json_int_t)atomic_load(&m->reloads), "draining",
 	    (int)atomic_load(&m->draining), "last_reload", last_reload(a), "domains", (json_int_t)a->img->h->domains.count,
 	    "distinguished_names", (json_int_t)a->img->h->near.count, "listeners", listeners(a), "workers", workers(a),
-	    "counters", counters(a), "reasons", reasons(a));
+	    "counters", counters(a), "reasons", reasons(a), "blocked", blocks_list(a, BLOCKS_SHOWN));
 }
 
 /* ---- connections ---- */
@@ -256,7 +259,8 @@ static json_t *domain_row(const struct admin *a, const json_t *counts, uint32_t 
 	for (uint32_t i = 0; i < d->hosts.count; i++)
 		json_array_append_new(hosts, json_pack("{s:o, s:i}", "host", text(image_ref_text(a->img, target[i].host)), "port",
 		    (int)target[i].port));
-	return json_pack("{s:s, s:b, s:b, s:s, s:o, s:i, s:I}", "domain", shown, "enabled", (d->flags & DOMAIN_ENABLED) != 0,
+	return json_pack("{s:s, s:b, s:b, s:b, s:s, s:o, s:i, s:I}", "domain", shown, "enabled", (d->flags & DOMAIN_ENABLED) != 0,
+	    "blocked", blocks_has(a, index),
 	    "has_dn", (d->flags & DOMAIN_HAS_DN) != 0, "protocol", protocol_name[p->protocol], "hosts", hosts, "trust",
 	    (int)p->trust.count, "connections", json_integer_value(json_object_getn(counts, name.p, MIN(name.len, 127u))));
 }

@@ -23,6 +23,7 @@
 #include "common/conn_rows.h"
 #include "common/counters.h"
 
+struct blocks;
 struct presence;
 
 #define WORKERS_MAX 256
@@ -87,6 +88,7 @@ struct heritage {
 	void *buckets;		     /* every worker writes it */
 	void *nonces;		     /* likewise */
 	size_t nonces_size;
+	const struct blocks *blocks; /* domains blocked at run time */
 	struct master_state *master;
 	uid_t uid;		     /* to become; 0 with gid 0: stay as we are */
 	gid_t gid;

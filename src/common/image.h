@@ -17,6 +17,8 @@
 #include "common/sip/hdr.h"
 #include "common/span.h"
 
+struct image_blocked;
+
 struct image {
 	const struct image_header *h;	/* the mapping */
 	size_t size;
@@ -29,6 +31,9 @@ struct image {
 	const struct image_policy *policy;
 	const struct image_auth *auth;
 	struct hdr_set strip;		/* spans into the mapping; the array is owned */
+	/* Of the process, not of the mapping: entries that are blocked at run time (common/image_blocked). */
+	const struct image_blocked *blocked; /* NULL: none; borrowed */
+	uint32_t blocks;		/* another number whenever those may be others: judgements carry it */
 };
 
 /*
@@ -111,6 +116,18 @@ struct image_domains image_key_domains(const struct image *img, const struct ima
  */
 uint32_t image_find_domain(const struct image *img, struct span canonical_host);
 
+/* The entry of exactly this canonical name, for a wildcard with its "*."; IMAGE_NONE: none. */
+uint32_t image_find_entry(const struct image *img, struct span name);
+
+/* img->blocked, which must not be NULL, has the entry. */
+bool image_is_blocked(const struct image *img, uint32_t domain);
+
+/* May anybody be taken for this entry, and anything be sent to it?  Enabled, and not blocked at run time. */
+static inline bool image_domain_usable(const struct image *img, uint32_t domain)
+{
+	return (img->domain[domain].flags & DOMAIN_ENABLED) && (likely(!img->blocked) || !image_is_blocked(img, domain));
+}
+
 /*
  * The entry whose keyed id this is, made with the token secret at place `key`,
  * or in our Via (IMAGE_ID_BACK); IMAGE_NONE: none.
@@ -118,7 +135,7 @@ uint32_t image_find_domain(const struct image *img, struct span canonical_host);
 uint32_t image_find_id(const struct image *img, uint32_t key, uint64_t id);
 
 /*
- * Entries with all of `flags` whose trusted_addresses hold the address: the
+ * Usable entries with all of `flags` whose trusted_addresses hold the address: the
  * first `max` in configuration order into domains[]; returns how many.
  */
 uint32_t image_find_address(const struct image *img, const uint8_t addr[16], uint32_t flags, uint32_t *domains,

@@ -71,6 +71,13 @@ static uint32_t find_name(const struct image *img, struct span name, bool wildca
 	return IMAGE_NONE;
 }
 
+uint32_t image_find_entry(const struct image *img, struct span name)
+{
+	bool wildcard = span_istarts(name, SPAN("*."));
+
+	return find_name(img, span_from(name, wildcard), wildcard);
+}
+
 static unsigned labels(struct span name)
 {
 	unsigned n = 1;
@@ -269,7 +276,7 @@ uint32_t image_find_address(const struct image *img, const uint8_t addr[16], uin
 		b = find_prefix(img, &prefix);
 		hits = b ? (const uint32_t *)(const void *)((const char *)img->h + b->first) : NULL;
 		for (uint32_t i = 0; b && i < b->domains; i++)
-			if ((img->domain[hits[i]].flags & flags) == flags)
+			if ((img->domain[hits[i]].flags & flags) == flags && image_domain_usable(img, hits[i]))
 				count = insert(domains, count, max, hits[i]);
 	}
 	return count;

@@ -31,6 +31,8 @@ const char *peer_verdict_name(enum peer_verdict v)
 		return "ca_mismatch";
 	case PEER_DOMAIN_DISABLED:
 		return "domain_disabled";
+	case PEER_DOMAIN_BLOCKED:
+		return "domain_blocked";
 	case PEER_NAME_MISMATCH:
 		return "name_mismatch";
 	case PEER_PLAIN:

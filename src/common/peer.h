@@ -57,6 +57,7 @@ enum peer_verdict {
 	PEER_DN_UNKNOWN,	/* not configured */
 	PEER_CA_MISMATCH,	/* DN configured, but for another CA */
 	PEER_DOMAIN_DISABLED,	/* all domains of the DN are disabled */
+	PEER_DOMAIN_BLOCKED,	/* ... or blocked at run time, at least one of them */
 	PEER_NAME_MISMATCH,	/* no subject alternative name is that of the domain asked for */
 	PEER_PLAIN,		/* no TLS, address not in trusted_addresses */
 	PEER_VERDICT_COUNT
@@ -64,9 +65,10 @@ enum peer_verdict {
 
 const char *peer_verdict_name(enum peer_verdict v); /* "dn_unknown" */
 
-/* The judgement: valid for `generation` only. */
+/* The judgement: valid for `generation` only, and while the same domains are blocked. */
 struct peer_judgement {
 	uint64_t generation;
+	uint32_t blocks; /* struct image's, when it was made */
 	enum peer_verdict verdict;
 	uint32_t domain_count; /* > 0 exactly when PEER_TRUSTED */
 	uint32_t domain[PEER_DOMAINS_MAX]; /* indexes of image_domain, configuration order */

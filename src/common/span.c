@@ -115,6 +115,28 @@ bool span_u64(struct span s, uint64_t max, uint64_t *out)
 	return true;
 }
 
+unsigned span_distance(struct span a, struct span b)
+{
+	unsigned row[256];
+	size_t n = MIN(b.len, ARRAY_LEN(row) - 1);
+
+	for (size_t j = 0; j <= n; j++)
+		row[j] = (unsigned)j;
+	for (size_t i = 1; i <= a.len; i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = (unsigned)i;
+		for (size_t j = 1; j <= n; j++) {
+			unsigned up = row[j], best = diagonal + (ascii_lower(a.p[i - 1]) != ascii_lower(b.p[j - 1]));
+
+			best = MIN(best, MIN(up, row[j - 1]) + 1);
+			diagonal = up;
+			row[j] = best;
+		}
+	}
+	return row[n];
+}
+
 void span_lower(struct span s, char *dst)
 {
 	for (size_t i = 0; i < s.len; i++)

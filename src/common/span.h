@@ -84,6 +84,9 @@ MUST_USE bool span_cut(struct span *rest, char sep, struct span *head);
 /* 1*DIGIT up to `max`; anything else is false and leaves *out untouched. */
 MUST_USE bool span_u64(struct span s, uint64_t max, uint64_t *out);
 
+/* Edit distance without regard to ASCII case, to tell what was probably meant; of `b` at most 255 bytes count. */
+unsigned span_distance(struct span a, struct span b);
+
 /* Copy lower-cased to dst (at least s.len bytes). */
 void span_lower(struct span s, char *dst);
 

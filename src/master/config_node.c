@@ -155,29 +155,6 @@ static const char *found(const json_t *v)
 	return "null";
 }
 
-/* Edit distance, to name the key that was probably meant. */
-static unsigned distance(const char *a, const char *b)
-{
-	unsigned row[64];
-	size_t n = MIN(strlen(b), ARRAY_LEN(row) - 1);
-
-	for (size_t j = 0; j <= n; j++)
-		row[j] = (unsigned)j;
-	for (size_t i = 1; a[i - 1]; i++) {
-		unsigned diagonal = row[0];
-
-		row[0] = (unsigned)i;
-		for (size_t j = 1; j <= n; j++) {
-			unsigned up = row[j], best = diagonal + (ascii_lower(a[i - 1]) != ascii_lower(b[j - 1]));
-
-			best = MIN(best, MIN(up, row[j - 1]) + 1);
-			diagonal = up;
-			row[j] = best;
-		}
-	}
-	return row[n];
-}
-
 static const struct config_key *find_key(const struct config_keys *keys, const char *name)
 {
 	for (size_t i = 0; i < keys->count; i++)
@@ -192,7 +169,7 @@ static const char *nearest(const struct config_keys *keys, const char *name)
 	unsigned least = UINT32_MAX;
 
 	for (size_t i = 0; i < keys->count; i++) {
-		unsigned d = distance(name, keys->key[i].name);
+		unsigned d = span_distance(span_str(name), span_str(keys->key[i].name));
 
 		if (d < least) {
 			least = d;

@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/ctl.h"
 #include "common/log.h"
+#include "master/domain_blocks.h"
 #include "master/leave.h"
 #include "master/reload.h"
 #include "master/supervise.h"
@@ -75,6 +76,10 @@ static void on_message(struct master *m, struct child *c, const struct ctl_msg *
 	case CTL_ASK_RELOAD:
 		if (child_is_admin(c))
 			reload_ask(m, c, msg->arg);
+		break;
+	case CTL_ASK_BLOCK:
+		if (child_is_admin(c))
+			domain_blocks_ask(m, c, msg);
 		break;
 	case CTL_ASK_STOP:
 		if (child_is_admin(c))
@@ -251,6 +256,7 @@ int loop_run(struct master *m)
 		next = MIN(next, supervise_tick(m, now));
 		next = MIN(next, reload_tick(m, now));
 		next = MIN(next, leave_tick(m, now));
+		next = MIN(next, domain_blocks_tick(m, now));
 		if (m->done)
 			break;
 		if (wait_for(m, p, now, next) > 0)

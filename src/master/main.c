@@ -39,6 +39,8 @@ static int start(struct master *m, int *pid_fd)
 	if (rc == 0)
 		rc = startup_regions(m, open_files);
 	if (rc == 0)
+		rc = startup_blocks(m);
+	if (rc == 0)
 		rc = startup_listeners(m);
 	if (rc == 0)
 		rc = startup_control_socket(m);

@@ -109,6 +109,7 @@ struct master {
 	int control_socket_fd; /* -1: none */
 	int (*questions)[2];   /* of each worker: its channel to the resolver, the worker's end first; kept for replacements */
 	struct reload reload;
+	uint64_t blocks_save_at; /* domain_blocks: when to try again to save what is not saved */
 	enum phase phase;
 	uint64_t deadline;	 /* STARTING: to be running; DRAINING: to be drained; STOPPING: then SIGKILL */
 	uint64_t shut_at;	 /* DRAINING: when the listening sockets are shut down */

@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/handover.h"
 #include "common/log.h"
+#include "master/domain_blocks.h"
 #include "master/log_open.h"
 #include "master/reload_report.h"
 #include "master/restart_only.h"
@@ -78,6 +79,7 @@ static void finish_if_committed(struct master *m)
 	for (size_t i = 0; i < m->child_count; i++)
 		if (m->children[i].reload == TOLD_COMMIT)
 			return;
+	domain_blocks_reloaded(m);
 	reload_listeners(&m->current.listeners);
 	listeners_retire(&r->next.listeners, &m->current.listeners);
 	fade(r);

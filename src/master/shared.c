@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/blocks.h"
 #include "common/buckets.h"
 #include "common/mailbox.h"
 #include "common/presence.h"
@@ -61,6 +62,8 @@ int shared_init(struct shared *s, uint32_t workers, size_t rows)
 	if (rc == 0)
 		rc = region_make(&s->region[SHARED_NONCES], "sipward-nonces", NONCES_BYTES, 1);
 	if (rc == 0)
+		rc = region_make(&s->region[SHARED_BLOCKS], "sipward-blocks", sizeof(struct blocks), 1);
+	if (rc == 0)
 		rc = region_make(&s->region[SHARED_MASTER], "sipward-master", sizeof(struct master_state), 1);
 	return rc;
 }
@@ -86,7 +89,7 @@ int shared_narrow(const struct shared *s, uint32_t worker)
 
 		if (worker != UINT32_MAX && i > SHARED_MASTER)
 			continue; /* every worker writes these */
-		if (worker != UINT32_MAX && i != SHARED_MASTER) {
+		if (worker != UINT32_MAX && i < SHARED_BLOCKS) {
 			from = worker * r->each / page * page;
 			to = ((worker + 1) * r->each + page - 1) / page * page;
 		}

@@ -3,7 +3,7 @@
  * states, mail and presence live in: made before the first fork, kept while the master lives.
  *
  * Process: master; shared_narrow and shared_clean in its children.
- * May include: common/base.h, heritage, counters, conn_rows, mailbox, presence.  Owns the mappings and their memfds.
+ * May include: common/base.h, heritage, blocks, counters, conn_rows, mailbox, presence.  Owns the mappings and their memfds.
  *
  * F_SEAL_FUTURE_WRITE: after the master's own mapping is made, no other
  * writable one can be.  A child maps everything but its own part again,
@@ -21,7 +21,8 @@ enum shared_region_id {
 	SHARED_STATES,
 	SHARED_MAIL,	/* common/mailbox: what a worker has to say to the others, and how far it has read theirs */
 	SHARED_PRESENCE, /* common/presence: the domains that a worker is connected with */
-	SHARED_MASTER,	/* written by the master alone */
+	SHARED_BLOCKS,	/* common/blocks: written by the master alone, as the next one */
+	SHARED_MASTER,
 	SHARED_BUCKETS, /* common/buckets: written by every worker */
 	SHARED_NONCES,	/* common/auth/nonces: written by every worker */
 	SHARED_REGIONS
@@ -67,6 +68,11 @@ static inline struct conn_row *shared_rows(const struct shared *s)
 static inline struct worker_state *shared_states(const struct shared *s)
 {
 	return (struct worker_state *)(void *)s->region[SHARED_STATES].p;
+}
+
+static inline struct blocks *shared_blocks(const struct shared *s)
+{
+	return (struct blocks *)(void *)s->region[SHARED_BLOCKS].p;
 }
 
 static inline struct master_state *shared_master(const struct shared *s)

@@ -137,6 +137,7 @@ static void fill_regions(const struct master *m, struct heritage *h)
 	h->buckets = m->shared.region[SHARED_BUCKETS].p;
 	h->nonces = m->shared.region[SHARED_NONCES].p;
 	h->nonces_size = m->shared.region[SHARED_NONCES].size;
+	h->blocks = shared_blocks(&m->shared);
 	h->master = shared_master(&m->shared);
 }
 

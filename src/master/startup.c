@@ -15,6 +15,7 @@
 #include "common/ctl.h"
 #include "common/log.h"
 #include "master/arguments.h"
+#include "master/domain_blocks.h"
 #include "master/log_open.h"
 #include "master/reload_report.h"
 #include "master/restart_only.h"
@@ -224,6 +225,16 @@ int startup_regions(struct master *m, size_t open_files)
 	atomic_store(&state->started, (uint64_t)clock_wall_s());
 	atomic_store(&state->generation, m->current.number);
 	return 0;
+}
+
+int startup_blocks(struct master *m)
+{
+	char why[512];
+
+	if (domain_blocks_load(m, why) == 0)
+		return 0;
+	say("what is blocked at run time cannot be known: %s; repair the file, or remove it and block anew", why);
+	return EXIT_FAILURE;
 }
 
 int startup_listeners(struct master *m)

@@ -23,6 +23,8 @@ MUST_USE int startup_user(struct master *m);
 MUST_USE int startup_pid_file(struct master *m, int *pid_fd);
 MUST_USE int startup_log(struct master *m);
 MUST_USE int startup_regions(struct master *m, size_t open_files);
+/* What is blocked at run time, from the file. */
+MUST_USE int startup_blocks(struct master *m);
 MUST_USE int startup_listeners(struct master *m);
 MUST_USE int startup_control_socket(struct master *m);
 /* The channels between workers and resolver. */

@@ -17,6 +17,7 @@
 #include "common/base.h"
 #include "common/heritage.h"
 #include "common/image.h"
+#include "common/image_blocked.h"
 #include "common/peer.h"
 #include "common/policy/route.h"
 #include "common/sip/frame.h"
@@ -152,6 +153,7 @@ struct worker {
 	struct timer_wheel *wheel;
 	struct conn_table *conns;
 	struct image *img;
+	struct image_blocked blocked; /* entries of img that are blocked at run time: see blocked.h */
 	struct tls_contexts *contexts;
 	struct route_keys keys;
 	struct siphash_key way_back_key;

@@ -50,7 +50,7 @@ static void judge(struct worker *w, struct conn *c)
 	else if (!c->tls)
 		judge_address(w->img, c->addr, c->datagram, &c->judgement);
 	else
-		c->judgement = (struct peer_judgement){ .generation = w->img->h->generation,
+		c->judgement = (struct peer_judgement){ .generation = w->img->h->generation, .blocks = w->img->blocks,
 			.verdict = PEER_NO_CERTIFICATE, .valid_until = INT64_MAX };
 }
 
@@ -86,9 +86,9 @@ bool conn_judge_again(struct worker *w, struct conn *c)
 
 	if (c->socket || (is_inside(c) && !c->tls)) /* its address was looked at when it came */
 		return true;
-	if (c->judgement.generation != w->img->h->generation || c->judgement.valid_until <= w->wall) {
+	if (!judge_is_current(w->img, &c->judgement) || c->judgement.valid_until <= w->wall) {
 		judge(w, c);
-		if (was_trusted && before.generation == w->img->h->generation && kept_until_idle(w, c)) {
+		if (was_trusted && judge_is_current(w->img, &before) && kept_until_idle(w, c)) {
 			c->judgement = before;
 			c->judgement.valid_until = w->wall + 1; /* asked again every second */
 			return true;
@@ -105,7 +105,7 @@ bool conn_judge_again(struct worker *w, struct conn *c)
 	return false;
 }
 
-/* What the handshake found, unless a reload has come between certificate and end of the handshake. */
+/* What the handshake found, unless a reload or a block has come between certificate and end of the handshake. */
 static void first_judgement(struct worker *w, struct conn *c)
 {
 	if (c->tls) {
@@ -114,7 +114,7 @@ static void first_judgement(struct worker *w, struct conn *c)
 		c->facts = facts ? peer_facts_get(facts) : NULL;
 		c->judgement = *tls_judgement(c->tls);
 	}
-	if (!c->tls || c->judgement.generation != w->img->h->generation)
+	if (!c->tls || !judge_is_current(w->img, &c->judgement))
 		judge(w, c);
 }
 

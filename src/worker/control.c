@@ -15,6 +15,7 @@
 #include "common/policy/route_keys.h"
 #include "worker/accept.h"
 #include "worker/auth.h"
+#include "worker/blocked.h"
 #include "worker/conn_table.h"
 #include "worker/links.h"
 #include "worker/upstream.h"
@@ -172,6 +173,7 @@ static void use(struct worker *w, struct control *p)
 	struct image *old_img = w->img;
 
 	w->img = p->img;
+	blocked_use(w);
 	w->contexts = p->contexts;
 	w->keys = p->keys;
 	auth_use(w, p->users);
@@ -307,6 +309,9 @@ static void act(struct worker *w)
 		break;
 	case CTL_CANCEL:
 		cancel(w->control);
+		break;
+	case CTL_BLOCKS:
+		blocked_follow(w);
 		break;
 	case CTL_DRAIN:
 		w->draining = true;

@@ -111,11 +111,12 @@ void links_judge(struct worker *w, struct conn *c)
 {
 	uint32_t domain = c->domain_link ? link_domain(w, c->domain_link) : IMAGE_NONE;
 
-	c->judgement = (struct peer_judgement){ .generation = w->img->h->generation, .verdict = PEER_PLAIN, .valid_until = INT64_MAX };
+	c->judgement = (struct peer_judgement){ .generation = w->img->h->generation, .blocks = w->img->blocks,
+		.verdict = PEER_PLAIN, .valid_until = INT64_MAX };
 	if (domain == IMAGE_NONE)
 		c->judgement.verdict = PEER_DN_UNKNOWN;
-	else if (!(w->img->domain[domain].flags & DOMAIN_ENABLED))
-		c->judgement.verdict = PEER_DOMAIN_DISABLED;
+	else if (!image_domain_usable(w->img, domain))
+		c->judgement.verdict = judge_use(w->img, domain);
 	else if (c->tls && image_policy_of(w->img, domain)->tls == IMAGE_NONE)
 		c->judgement.verdict = PEER_CHAIN_INVALID; /* a reload has left nothing to prove it by */
 	else if (c->tls)

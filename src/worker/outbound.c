@@ -256,7 +256,7 @@ static bool speaks_for(struct worker *w, const struct answerer *a, const struct 
 	if (a->conn) {
 		domain = image_find_id(w->img, IMAGE_ID_BACK, way->domain);
 		return domain != IMAGE_NONE && image_policy_of(w->img, domain)->protocol == PROTO_UDP &&
-		    (w->img->domain[domain].flags & DOMAIN_ENABLED);
+		    image_domain_usable(w->img, domain);
 	}
 	for (uint32_t i = 0; i < a->post->domain_count; i++)
 		if (a->post->domains[i] == way->domain)

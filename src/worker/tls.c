@@ -265,6 +265,7 @@ static const char *complaint(enum peer_verdict v, bool *of)
 	case PEER_TRUSTED:
 	case PEER_NO_CERTIFICATE:
 	case PEER_DOMAIN_DISABLED:
+	case PEER_DOMAIN_BLOCKED:
 	case PEER_PLAIN:
 	case PEER_VERDICT_COUNT:
 		break;

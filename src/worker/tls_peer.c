@@ -89,7 +89,7 @@ bool tls_peer_acceptable(const struct tls_peer *p, struct peer_facts *facts, int
 	if (!profile->resumption || handshake > now || (uint64_t)(now - handshake) >= profile->resumption_lifetime)
 		return false;
 	if (!facts) {
-		*out = (struct peer_judgement){ .generation = committed->h->generation,
+		*out = (struct peer_judgement){ .generation = committed->h->generation, .blocks = committed->blocks,
 			.verdict = PEER_NO_CERTIFICATE,
 			.valid_until = INT64_MAX };
 		return !p->required;
@@ -102,7 +102,7 @@ void tls_peer_anonymous(struct tls_peer *p)
 {
 	tls_peer_done(p);
 	p->handshake = clock_wall_s();
-	p->judgement = (struct peer_judgement){ .generation = committed->h->generation,
+	p->judgement = (struct peer_judgement){ .generation = committed->h->generation, .blocks = committed->blocks,
 		.verdict = PEER_NO_CERTIFICATE,
 		.valid_until = INT64_MAX };
 }

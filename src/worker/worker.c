@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "worker/accept.h"
 #include "worker/answer.h"
+#include "worker/blocked.h"
 #include "worker/conn.h"
 #include "worker/conn_table.h"
 #include "worker/control.h"
@@ -267,6 +268,7 @@ static void every_second(struct worker *w)
 	if (wall == w->wall)
 		return;
 	w->wall = wall;
+	blocked_follow(w); /* one may have ended */
 	w->log_budget = LOG_LINES;
 	counter_set(&w->counters->log_dropped, log_dropped());
 	if (getrusage(RUSAGE_SELF, &ru) == 0)

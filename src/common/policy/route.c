@@ -302,7 +302,7 @@ void route_outside(const struct image *img, const struct sip_msg *msg, const str
 	} else {
 		out->refusal = by_name(img, img->h->outbound_match_to ? &msg->to.uri : plan->has_next ? &plan->next : &plan->uri, out);
 	}
-	if (out->refusal == REFUSAL_NONE && !(img->domain[out->domain].flags & DOMAIN_ENABLED))
+	if (out->refusal == REFUSAL_NONE && !image_domain_usable(img, out->domain))
 		out->refusal = REFUSAL_NO_DOMAIN;
 	/* RFC 3261 26.2.2, RFC 5630 5.3: TLS on every hop. */
 	if (out->refusal == REFUSAL_NONE && plan->uri.scheme == URI_SIPS &&

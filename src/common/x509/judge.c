@@ -10,7 +10,8 @@
 
 static void untrusted(struct peer_judgement *out, const struct image *img, enum peer_verdict verdict)
 {
-	*out = (struct peer_judgement){ .generation = img->h->generation, .verdict = verdict, .valid_until = INT64_MAX };
+	*out = (struct peer_judgement){ .generation = img->h->generation, .blocks = img->blocks, .verdict = verdict,
+		.valid_until = INT64_MAX };
 }
 
 /* ---- by facts ---- */
@@ -102,27 +103,39 @@ static enum peer_verdict check_profile(const struct image *img, const struct ima
 	return v;
 }
 
-/* The enabled domains of the DN whose own `trust`, if they have one, stands above the leaf. */
+enum peer_verdict judge_use(const struct image *img, uint32_t domain)
+{
+	if (image_domain_usable(img, domain))
+		return PEER_TRUSTED;
+	return img->domain[domain].flags & DOMAIN_ENABLED ? PEER_DOMAIN_BLOCKED : PEER_DOMAIN_DISABLED;
+}
+
+/* The usable domains of the DN whose own `trust`, if they have one, stands above the leaf. */
 static void find_domains(const struct image *img, const struct peer_facts *f, struct peer_judgement *out)
 {
 	struct image_domains hits = image_find_dn(img, f->dn, f->dn_len);
+	enum peer_verdict unused = PEER_DOMAIN_DISABLED;
 	bool issuer_fits = false;
 
 	for (uint32_t i = 0; i < hits.count && out->domain_count < PEER_DOMAINS_MAX; i++) {
 		const struct image_policy *p = image_policy_of(img, hits.index[i]);
+		enum peer_verdict use;
 
 		if (p->trust.count && !is_above(img, p->trust, f))
 			continue;
 		issuer_fits = true;
-		if (img->domain[hits.index[i]].flags & DOMAIN_ENABLED)
+		use = judge_use(img, hits.index[i]);
+		if (use == PEER_TRUSTED)
 			out->domain[out->domain_count++] = hits.index[i];
+		else if (use == PEER_DOMAIN_BLOCKED)
+			unused = use;
 	}
 	if (hits.count == 0)
 		out->verdict = PEER_DN_UNKNOWN;
 	else if (!issuer_fits)
 		out->verdict = PEER_CA_MISMATCH;
 	else if (out->domain_count == 0)
-		out->verdict = PEER_DOMAIN_DISABLED;
+		out->verdict = unused;
 }
 
 /* Dates, the profile's trust and CRLs: what every peer with a certificate is asked. */
@@ -196,9 +209,10 @@ static void expected(const struct image *img, const struct peer_facts *f, uint32
 	const struct image_domain *d = &img->domain[domain];
 	const struct image_policy *p = image_policy_of(img, domain);
 
-	if (!(d->flags & DOMAIN_ENABLED)) {
-		out->verdict = PEER_DOMAIN_DISABLED;
-	} else if (p->trust.count && !is_above(img, p->trust, f)) {
+	out->verdict = judge_use(img, domain);
+	if (out->verdict != PEER_TRUSTED)
+		return;
+	if (p->trust.count && !is_above(img, p->trust, f)) {
 		out->verdict = PEER_CA_MISMATCH;
 	} else if (d->flags & DOMAIN_HAS_DN) {
 		expected_by_dn(img, f, domain, out);
@@ -463,10 +477,8 @@ void judge_store(X509_STORE *store)
 
 void judge_address(const struct image *img, const uint8_t addr[16], bool datagram, struct peer_judgement *out)
 {
-	uint32_t flags = DOMAIN_ENABLED | (datagram ? DOMAIN_TRUST_UDP : 0);
-
 	untrusted(out, img, PEER_PLAIN);
-	out->domain_count = image_find_address(img, addr, flags, out->domain, PEER_DOMAINS_MAX);
+	out->domain_count = image_find_address(img, addr, datagram ? DOMAIN_TRUST_UDP : 0, out->domain, PEER_DOMAINS_MAX);
 	if (out->domain_count)
 		out->verdict = PEER_TRUSTED;
 }

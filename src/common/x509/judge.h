@@ -39,6 +39,15 @@ struct judge_want {
 	const struct image_server *server; /* JUDGE_CONTAINER: its row, NULL once it is gone */
 };
 
+/* Why nobody is taken for the entry, whatever he shows: PEER_DOMAIN_DISABLED or PEER_DOMAIN_BLOCKED; PEER_TRUSTED: it is in use. */
+enum peer_verdict judge_use(const struct image *img, uint32_t domain);
+
+/* Was it judged by this image, and has nothing been blocked or unblocked since? */
+static inline bool judge_is_current(const struct image *img, const struct peer_judgement *j)
+{
+	return j->generation == img->h->generation && j->blocks == img->blocks;
+}
+
 /*
  * Judge by facts alone, as of `now`: dates of every chain certificate, the
  * profile's trust (one of its CA keys must be in the chain above the leaf),

@@ -168,7 +168,7 @@ struct image_identity {
 #define DOMAIN_ENABLED 0x02u
 #define DOMAIN_TRUST_DOMAIN 0x04u
 #define DOMAIN_TRUST_UDP 0x08u
-#define DOMAIN_ENFORCE 0x10u
+#define DOMAIN_OBSERVE 0x10u	  /* `enforce: false`: who is it passes as untrusted, and so does who only says so */
 #define DOMAIN_HAS_DN 0x20u
 #define DOMAIN_VOUCHES_OWN 0x40u  /* `vouches_for` has "own": this entry's name counts too */
 #define DOMAIN_ALLOW_WILDCARD 0x80u /* a wildcard DNS name in the server's certificate will do (RFC 5922 7.2 says no) */

@@ -139,6 +139,10 @@ const char *config_method_meant(struct span name);
 /* How to reach an external domain, into its row (config_domain_reach.c). */
 void config_domain_reach(struct config *c, const struct config_node *n, struct image_domain *row, struct image_policy *policy);
 
+/* What its certificate must show, into its row (config_domain_proof.c); and, once it has an index, the names that lead to it. */
+void config_domain_proof(struct config *c, const struct config_node *n, struct image_domain *row, struct image_policy *policy);
+void config_domain_names(struct config *c, const struct config_node *n, const struct image_policy *policy, uint32_t domain);
+
 /* One external domain, checked already. */
 void config_domain(struct config *c, const struct config_node *n, struct config_where where);
 

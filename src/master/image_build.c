@@ -166,7 +166,7 @@ struct span image_heap_ref(const struct image_builder *b, struct image_ref r)
 
 struct image_section image_put_array(struct image_builder *b, const void *rows, size_t count, size_t size)
 {
-	return (struct image_section){ .off = image_put(b, rows, count * size, 8), .count = count };
+	return (struct image_section){ .off = count ? image_put(b, rows, count * size, IMAGE_UNIT) : 0, .count = count };
 }
 
 struct image_cidr image_heap_cidr(const struct image_builder *b, struct image_section s, uint64_t index)
@@ -175,6 +175,14 @@ struct image_cidr image_heap_cidr(const struct image_builder *b, struct image_se
 
 	memcpy(&c, b->heap.p + (s.off - HEAP_START) + index * sizeof(c), sizeof(c));
 	return c;
+}
+
+struct image_str image_heap_str(const struct image_builder *b, struct image_section s, uint64_t index)
+{
+	struct image_str text;
+
+	memcpy(&text, b->heap.p + (s.off - HEAP_START) + index * sizeof(text), sizeof(text));
+	return text;
 }
 
 struct span image_heap_text(const struct image_builder *b, struct image_str s)

@@ -75,6 +75,7 @@ bool image_strips(const struct image_builder *b, struct span name);
 uint32_t image_domain_count(const struct image_builder *b);
 struct image_domain *image_domain_row(struct image_builder *b, uint32_t index);
 struct image_cidr image_heap_cidr(const struct image_builder *b, struct image_section s, uint64_t index);
+struct image_str image_heap_str(const struct image_builder *b, struct image_section s, uint64_t index);
 struct span image_heap_text(const struct image_builder *b, struct image_str s);
 struct span image_heap_ref(const struct image_builder *b, struct image_ref r);
 

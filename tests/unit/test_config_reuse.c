@@ -28,10 +28,10 @@ static const char usual[] = MAIN("", EDGE "," CLIENT, FILES);
 
 static const char domain_file[] =
     "{ \"domain\": \"one.example\", \"distinguished_name\": \"CN=shared\", \"trust\": \"../ca.pem\", \"host\": \"one.example\" }\n"
-    "{ \"domain\": \"*.two.example\", \"distinguished_name\": [\"CN=shared\", \"CN=two\"], \"trust\": \"../ca.pem\", \"tls\": \"client\","
+    "{ \"domain\": \"*.two.example\", \"distinguished_name\": [\"CN=shared\", \"CN=two\"], \"trust\": \"../ca.pem\", \"tls\": \"client\", \"trusted_addresses\": \"192.0.2.0/24\","
     "  \"hosts\": [ { \"host\": \"192.0.2.7\", \"port\": 5071 }, { \"host\": \"b.two.example\" } ], \"limits\": { \"connections\": 7 } }\n"
     "{ \"domain\": \"three.example\", \"protocol\": \"TLS\", \"sni\": \"sni.example\", \"enabled\": false,"
-    "  \"trusted_addresses\": \"192.0.2.0/24\", \"options_ping\": 30 }\n";
+    "  \"options_ping\": 30 }\n";
 
 static struct image *attach(struct config_loaded *l)
 {
@@ -108,7 +108,7 @@ static void check_entries(const struct image *img, uint32_t first)
 	cr_assert_eq(domains_of(img, "CN=shared"), 2);
 	cr_assert_eq(domains_of(img, "CN=two"), 1);
 	cr_assert_eq(d[1].dns.count, 2);
-	cr_assert_eq(d[1].flags, DOMAIN_WILDCARD | DOMAIN_ENABLED | DOMAIN_ENFORCE | DOMAIN_HAS_DN);
+	cr_assert_eq(d[1].flags, DOMAIN_WILDCARD | DOMAIN_ENABLED | DOMAIN_HAS_DN);
 	cr_assert_eq(d[1].hosts.count, 2);
 	cr_assert(two[0].literal && two[0].port == 5071 && !two[1].literal);
 	cr_assert(span_eq(image_ref_text(img, two[1].host), SPAN("b.two.example")));
@@ -121,7 +121,7 @@ static void check_entries(const struct image *img, uint32_t first)
 	cr_assert_eq(p->options_ping, 30);
 	cr_assert_not(d[2].flags & DOMAIN_ENABLED);
 	cr_assert_eq(image_find_address(img, addr, 0, found, 4), 1);
-	cr_assert_eq(found[0], first + 2);
+	cr_assert_eq(found[0], first + 1);
 }
 
 static const struct {

@@ -27,6 +27,7 @@ struct tls_context {
 	SSL_CTX *ssl;
 	uint32_t profile; /* in the committed image */
 	bool required;	  /* a client certificate is */
+	uint8_t binding[32]; /* of its sessions */
 	uint8_t material[32], peer_usage, client_certificate, resumption;
 	uint32_t name_len;
 	char name[];
@@ -326,7 +327,7 @@ static int build(struct tls_contexts *set, const struct image_tls *tls, char why
 		what = load_keys(ctx->ssl, set->keys, (uint32_t)(tls - set->img->tls));
 	if (!what)
 		what = load_anchors(ctx->ssl, set->img, tls);
-	if (!what && tls_session_install(ctx->ssl, set->img, tls) != 0)
+	if (!what && tls_session_install(ctx->ssl, set->img, tls, ctx->binding) != 0)
 		what = "no memory";
 	return what ? cannot(set->img, tls, what, why) : 0;
 }
@@ -386,6 +387,7 @@ SSL *tls_context_connection(const struct tls_context *ctx, struct tls_peer *p)
 	SSL *ssl = SSL_new(ctx->ssl);
 
 	p->profile = &ctx->profile;
+	p->binding = ctx->binding;
 	p->required = ctx->required || p->kind != PEER_FROM_OUTSIDE;
 	/* What the profile says of client certificates is said of those who connect from outside. */
 	if (ssl && p->kind != PEER_FROM_OUTSIDE)

@@ -29,6 +29,7 @@ static const struct command {
 	{ "connections", "DOMAIN", "domain", true, ctl_show_connections, "open connections, all or of one domain" },
 	{ "domains", NULL, NULL, false, ctl_show_domains, "configured external domains" },
 	{ "lookup", "DN", "dn", false, ctl_show_lookup, "the entry of a distinguished name, or the nearest one" },
+	{ "certificates", NULL, NULL, false, ctl_show_certificates, "our certificates, the CAs and CRLs, and when they end" },
 	{ "explain", "CERT.pem", NULL, false, NULL, "what a connection with this certificate would be told now; --profile NAME, or --domain NAME as its server" },
 	{ "domain", "block NAME", NULL, false, NULL, "refuse a domain from now on, whatever the configuration says: --for TIME, --reason TEXT, --force" },
 	{ "domain", "unblock NAME", NULL, false, NULL, "take it again" },

@@ -44,6 +44,7 @@ MUST_USE int ctl_explain(const char *path, const struct ctl_options *o);
 void ctl_show_status(const json_t *answer);
 void ctl_show_connections(const json_t *answer);
 void ctl_show_domains(const json_t *answer);
+void ctl_show_certificates(const json_t *answer);
 void ctl_show_lookup(const json_t *answer);
 void ctl_show_blocks(const json_t *answer);
 void ctl_show_result(const json_t *answer);

@@ -67,6 +67,7 @@ static void show_reasons(const json_t *answer)
 
 void ctl_show_status(const json_t *answer)
 {
+	const json_t *next = json_object_get(answer, "next_expiry");
 	const json_t *row, *counters = json_object_get(answer, "counters"), *last = json_object_get(answer, "last_reload");
 	const json_t *count;
 	const char *name;
@@ -83,6 +84,9 @@ void ctl_show_status(const json_t *answer)
 	json_array_foreach(json_object_get(answer, "listeners"), i, row)
 		printf("listener %s %s %s:%lld\n", str(row, "side"), str(row, "protocol"), str(row, "host"), num(row, "port"));
 	show_block_rows(json_object_get(answer, "blocked"));
+	if (json_is_object(next))
+		printf("next to expire: %s %s (%s), %lld days left\n", str(next, "kind"), str(next, "subject"), str(next, "profile"),
+		    num(next, "days_left"));
 	json_array_foreach(json_object_get(answer, "workers"), i, row)
 		printf("worker %lld: pid %lld, generation %lld, %lld connections, %lld requests, %.1f s of CPU, %lld restarts\n",
 		    num(row, "index"), num(row, "pid"), num(row, "generation"), num(row, "connections"), num(row, "requests"),

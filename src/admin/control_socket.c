@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "admin/blocks.h"
+#include "admin/certificates.h"
 #include "admin/explain.h"
 #include "admin/report.h"
 #include "common/clock.h"
@@ -134,6 +135,8 @@ static void command(struct admin *a, struct client *c, const json_t *question)
 		answer(c, report_domains(a, DOMAINS_SHOWN));
 	else if (strcmp(name, "lookup") == 0)
 		answer(c, dn ? report_lookup(a, dn) : report_error("lookup wants \"dn\""));
+	else if (strcmp(name, "certificates") == 0)
+		answer(c, certificates_report(a));
 	else if (strcmp(name, "explain") == 0)
 		answer(c, explain_certificate(a, question));
 	else if (strcmp(name, "domain blocks") == 0)

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "admin/blocks.h"
+#include "admin/certificates.h"
 #include "common/clock.h"
 #include "common/dn.h"
 #include "common/peer.h"
@@ -161,13 +162,13 @@ json_t *report_status(const struct admin *a)
 {
 	const struct master_state *m = a->h->master;
 
-	return json_pack("{s:b, s:s, s:i, s:I, s:I, s:I, s:I, s:b, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "ok", 1, "version",
+	return json_pack("{s:b, s:s, s:i, s:I, s:I, s:I, s:I, s:b, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "ok", 1, "version",
 	    SIPWARD_VERSION, "pid", (int)atomic_load(&m->pid), "started", (json_int_t)atomic_load(&m->started), "uptime",
 	    (json_int_t)((uint64_t)clock_wall_s() - atomic_load(&m->started)), "generation",
 	    (json_int_t)atomic_load(&m->generation), "reloads", (json_int_t)atomic_load(&m->reloads), "draining",
 	    (int)atomic_load(&m->draining), "last_reload", last_reload(a), "domains", (json_int_t)a->img->h->domains.count,
 	    "distinguished_names", (json_int_t)a->img->h->near.count, "listeners", listeners(a), "workers", workers(a),
-	    "counters", counters(a), "reasons", reasons(a), "blocked", blocks_list(a, BLOCKS_SHOWN));
+	    "counters", counters(a), "reasons", reasons(a), "blocked", blocks_list(a, BLOCKS_SHOWN), "next_expiry", certificates_next(a));
 }
 
 /* ---- connections ---- */
@@ -177,12 +178,13 @@ static json_t *connection(uint32_t worker, const struct conn_row_text *t, uint64
 	char id[32];
 
 	snprintf(id, sizeof(id), "%u.%u.%u", worker, t->slot, t->generation);
-	return json_pack("{s:s, s:i, s:s, s:b, s:o, s:i, s:o, s:b, s:o, s:o, s:b, s:o, s:o, s:I, s:I}", "id", id, "worker",
+	return json_pack("{s:s, s:i, s:s, s:b, s:o, s:i, s:o, s:b, s:o, s:o, s:b, s:o, s:o, s:I, s:I, s:I}", "id", id, "worker",
 	    (int)worker, "side", side_name[t->side], "outbound", t->outbound, "peer", text(span_str(t->peer)), "port",
 	    (int)t->peer_port, "listener", text(span_str(t->listener)), "trusted", t->trusted, "domain",
 	    text(span_str(t->domain)), "dn", text(span_str(t->dn)), "resumed", t->resumed, "tls",
 	    text(span_str(t->tls_version)), "cipher", text(span_str(t->cipher)), "age",
-	    (json_int_t)(clock_wall_s() - t->since), "messages", (json_int_t)messages);
+	    (json_int_t)(clock_wall_s() - t->since), "messages", (json_int_t)messages, "not_after",
+	    (json_int_t)t->not_after);
 }
 
 /* Every open connection. */

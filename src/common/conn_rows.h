@@ -26,6 +26,7 @@ struct conn_row_text {
 	uint16_t peer_port;
 	uint32_t slot, generation;
 	int64_t since;	       /* s since 1970 */
+	int64_t not_after;     /* likewise: the first certificate of its chain to end; 0: it has none */
 	char peer[46];	       /* address */
 	char listener[64];     /* "external TLS 127.0.0.1:5061" */
 	char tls_version[8];

@@ -27,12 +27,24 @@ static bool listeners_ok(const struct image *img)
 	return true;
 }
 
+static bool owns_ok(const struct image *img, struct image_section s)
+{
+	const struct image_own *o = image_at(img, s);
+
+	if (!section_ok(img, s, sizeof(*o)))
+		return false;
+	for (uint64_t i = 0; i < s.count; i++)
+		if (!str_ok(img, o[i].certificate) || !str_ok(img, o[i].names))
+			return false;
+	return true;
+}
+
 static bool tls_ok(const struct image *img)
 {
 	for (uint64_t i = 0; i < img->h->tls.count; i++) {
 		const struct image_tls *t = &img->tls[i];
 
-		if (!strings_ok(img, t->anchors) || !str_ok(img, t->name) || !str_ok(img, t->ciphers) || !str_ok(img, t->ciphersuites) || !str_ok(img, t->groups) ||
+		if (!strings_ok(img, t->anchors) || !owns_ok(img, t->own) || !str_ok(img, t->name) || !str_ok(img, t->ciphers) || !str_ok(img, t->ciphersuites) || !str_ok(img, t->groups) ||
 		    !section_ok(img, t->trust, sizeof(struct image_spki)) ||
 		    !section_ok(img, t->crls, sizeof(struct image_crl)))
 			return false;

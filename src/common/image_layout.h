@@ -95,7 +95,14 @@ struct image_tls {
 	uint64_t resumption_lifetime; /* s, counted from the original full handshake */
 	struct image_str ciphers, ciphersuites, groups; /* "" : library default */
 	struct image_section crls;    /* struct image_crl */
+	struct image_section own;     /* struct image_own: our certificates, to be shown */
 	struct image_section anchors; /* struct image_str: DER of the CAs of `trust`, in its order */
+};
+
+/* A certificate of ours. */
+struct image_own {
+	struct image_str certificate; /* DER */
+	struct image_str names;	      /* chosen by SNI for these, each with '\n' behind it; "": else */
 };
 
 /* One CRL of a profile. */

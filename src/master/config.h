@@ -127,6 +127,9 @@ uint32_t config_limits_row(struct config *c, const struct image_limits *row);
 /* Is the profile, named at `n`, good for connections that we open?  It complains. */
 void config_check_outbound(const struct config *c, const struct config_node *n, uint32_t profile);
 
+/* The files of a TLS profile, into its row and the keys (config_tls_files.c). */
+void config_tls_files(struct config *c, const struct config_node *n, struct image_tls *row, struct config_profile *profile);
+
 /* Index of a TLS profile; IMAGE_NONE after a complaint. */
 uint32_t config_profile_index(const struct config *c, const struct config_node *name);
 

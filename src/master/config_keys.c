@@ -92,7 +92,7 @@ static const struct config_key tls[] = {
 	{ "groups", S },
 	{ "resumption", B },
 	{ "resumption_lifetime", N, .least = 1, .most = 604800 },
-	{ "server_names", A, &server_name_keys, REFUSED },
+	{ "server_names", A, &server_name_keys },
 	{ "peer_usage", S, .choices = config_peer_usage },
 	{ "expired_connections", S, .choices = config_expired_connections },
 };

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "common/addr.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/x509/facts.h"
 #include "worker/accept.h"
@@ -19,7 +20,8 @@ static void add_conn(struct log_line *l, struct conn *c)
 static void add_facts(struct log_line *l, const struct peer_facts *facts)
 {
 	const struct image_serial *serial;
-	char hex[2 * sizeof(serial->bytes) + 1] = "";
+	char hex[2 * sizeof(serial->bytes) + 1] = "", date[64];
+	struct clock_date end;
 
 	if (!facts)
 		return;
@@ -29,6 +31,9 @@ static void add_facts(struct log_line *l, const struct peer_facts *facts)
 	for (size_t i = 0; i < serial->len; i++)
 		snprintf(hex + 2 * i, 3, "%02x", serial->bytes[i]);
 	log_cstr(l, "serial", hex);
+	clock_date(peer_facts_end(facts), &end);
+	snprintf(date, sizeof(date), "%04d-%02d-%02d", end.year, end.month, end.day);
+	log_cstr(l, "not_after", date);
 }
 
 static void add_domains(struct log_line *l, const struct worker *w, const struct conn *c)
@@ -91,6 +96,7 @@ static void publish(struct worker *w, struct conn *c)
 		copy_text(t.tls_version, sizeof(t.tls_version), span_str(tls_version(c->tls)));
 		copy_text(t.cipher, sizeof(t.cipher), span_str(tls_cipher(c->tls)));
 	}
+	t.not_after = c->facts ? peer_facts_end(c->facts) : 0;
 	if (c->facts)
 		copy_text(t.dn, sizeof(t.dn), peer_facts_dn_text(c->facts));
 	if (c->judgement.domain_count)

@@ -10,6 +10,7 @@
 
 #include "common/x509/anchors.h"
 #include "worker/tls_bio.h"
+#include "worker/tls_names.h"
 #include "worker/tls_peer.h"
 #include "worker/tls_session.h"
 
@@ -25,6 +26,7 @@ struct tls_context {
 	struct tls_context *next, **link; /* all living contexts */
 	uint32_t references;
 	SSL_CTX *ssl;
+	struct tls_names *names; /* NULL: one certificate for all */
 	uint32_t profile; /* in the committed image */
 	bool required;	  /* a client certificate is */
 	uint8_t binding[32]; /* of its sessions */
@@ -95,14 +97,16 @@ static void set_done(struct set *s)
 	*s = (struct set){ 0 };
 }
 
-/* NULL: taken in (or there was none). */
-static const char *set_use(struct set *s, SSL_CTX *ssl)
+/* NULL: taken in (or there was none).  Behind names it is for these. */
+static const char *set_use(struct set *s, const struct tls_context *ctx)
 {
 	if (!s->leaf)
 		return NULL;
 	if (!s->key)
 		return "a certificate without a key";
-	return SSL_CTX_use_cert_and_key(ssl, s->leaf, s->key, s->chain, 1) == 1 ? NULL : "certificate or key is refused";
+	if (ctx->names)
+		return tls_names_add(ctx->names, s->leaf, s->key, s->chain) ? NULL : "too many certificates for one name";
+	return SSL_CTX_use_cert_and_key(ctx->ssl, s->leaf, s->key, s->chain, 1) == 1 ? NULL : "certificate or key is refused";
 }
 
 static const char *set_add(struct set *s, const struct keys_record *r)
@@ -142,7 +146,7 @@ static const char *load_anchors(SSL_CTX *ssl, const struct image *img, const str
 	return why;
 }
 
-static const char *load_keys(SSL_CTX *ssl, const struct keys_header *keys, uint32_t profile)
+static const char *load_keys(struct tls_context *ctx, const struct keys_header *keys, uint32_t profile)
 {
 	const struct keys_record *r;
 	struct set set = { 0 };
@@ -153,8 +157,14 @@ static const char *load_keys(SSL_CTX *ssl, const struct keys_header *keys, uint3
 		if (r->profile != profile)
 			continue;
 		switch ((enum keys_kind)r->kind) {
+		case KEYS_SERVER_NAMES:
+			why = set_use(&set, ctx);
+			set_done(&set);
+			if (!why && !tls_names_open(&ctx->names, span_of(r + 1, r->len)))
+				why = "no memory";
+			break;
 		case KEYS_CERTIFICATE:
-			why = set_use(&set, ssl);
+			why = set_use(&set, ctx);
 			set_done(&set);
 			if (why)
 				break;
@@ -170,8 +180,10 @@ static const char *load_keys(SSL_CTX *ssl, const struct keys_header *keys, uint3
 		}
 	}
 	if (!why)
-		why = set_use(&set, ssl);
+		why = set_use(&set, ctx);
 	set_done(&set);
+	if (ctx->names)
+		tls_names_install(ctx->ssl, ctx->names);
 	return why;
 }
 
@@ -266,6 +278,7 @@ void tls_context_unref(struct tls_context *ctx)
 	if (ctx->next)
 		ctx->next->link = ctx->link;
 	SSL_CTX_free(ctx->ssl);
+	tls_names_free(ctx->names);
 	free(ctx);
 }
 
@@ -324,7 +337,7 @@ static int build(struct tls_contexts *set, const struct image_tls *tls, char why
 		return cannot(set->img, tls, "no memory", why);
 	what = set_rules(ctx->ssl, set->img, tls);
 	if (!what)
-		what = load_keys(ctx->ssl, set->keys, (uint32_t)(tls - set->img->tls));
+		what = load_keys(ctx, set->keys, (uint32_t)(tls - set->img->tls));
 	if (!what)
 		what = load_anchors(ctx->ssl, set->img, tls);
 	if (!what && tls_session_install(ctx->ssl, set->img, tls, ctx->binding) != 0)

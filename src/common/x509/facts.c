@@ -265,6 +265,15 @@ bool facts_are_sound(const struct peer_facts *facts)
 	return true;
 }
 
+int64_t peer_facts_end(const struct peer_facts *facts)
+{
+	int64_t end = facts->chain[0].not_after;
+
+	for (uint32_t i = 1; i < facts->chain_count; i++)
+		end = MIN(end, facts->chain[i].not_after);
+	return end;
+}
+
 struct span peer_facts_dn(const struct peer_facts *facts)
 {
 	return span_of(facts->dn, facts->dn_len);

@@ -56,6 +56,9 @@ void peer_facts_put(struct peer_facts *facts);		     /* one less; NULL is fine *
 /* Of facts that came from elsewhere, whose lengths fit: do the parts inside hold together? */
 MUST_USE bool facts_are_sound(const struct peer_facts *facts);
 
+/* When the first certificate of the chain ends, s since 1970. */
+int64_t peer_facts_end(const struct peer_facts *facts);
+
 struct span peer_facts_dn(const struct peer_facts *facts);
 struct span peer_facts_dn_text(const struct peer_facts *facts);
 struct span peer_facts_issuer_text(const struct peer_facts *facts);

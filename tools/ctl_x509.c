@@ -16,14 +16,6 @@ static const char *str(const json_t *o, const char *key)
 	return s ? s : "";
 }
 
-static void show_date(const char *what, const json_t *o, const char *key)
-{
-	struct clock_date d;
-
-	clock_date(json_integer_value(json_object_get(o, key)), &d);
-	printf("%-14s %04d-%02d-%02d %02d:%02d:%02d UTC\n", what, d.year, d.month, d.day, d.hour, d.minute, d.second);
-}
-
 static void show_list(const char *what, const json_t *list)
 {
 	const json_t *e;
@@ -35,6 +27,38 @@ static void show_list(const char *what, const json_t *list)
 	json_array_foreach(list, i, e)
 		printf("%s %s", i ? "," : "", json_string_value(e));
 	printf("\n");
+}
+
+static const char *date(const json_t *o, const char *key, char out[static 64])
+{
+	struct clock_date d;
+
+	clock_date(json_integer_value(json_object_get(o, key)), &d);
+	snprintf(out, 64, "%04d-%02d-%02d %02d:%02d:%02d UTC", d.year, d.month, d.day, d.hour, d.minute, d.second);
+	return json_is_integer(json_object_get(o, key)) ? out : "never";
+}
+
+static void show_date(const char *what, const json_t *o, const char *key)
+{
+	char text[64];
+
+	printf("%-14s %s\n", what, date(o, key, text));
+}
+
+void ctl_show_certificates(const json_t *answer)
+{
+	const json_t *rows = json_object_get(answer, "certificates"), *r;
+	char text[64];
+	size_t i;
+
+	json_array_foreach(rows, i, r) {
+		printf("%-12s %-6s %-24s %5" JSON_INTEGER_FORMAT " days  %s", str(r, "profile"), str(r, "kind"), date(r, "not_after", text),
+		    json_integer_value(json_object_get(r, "days_left")), str(r, "subject"));
+		if (json_array_size(json_object_get(r, "names")))
+			show_list("  for", json_object_get(r, "names"));
+		else
+			printf("\n");
+	}
 }
 
 static void show_verdict(const json_t *v)

@@ -47,17 +47,16 @@ static void show_date(const char *what, const json_t *o, const char *key)
 
 void ctl_show_certificates(const json_t *answer)
 {
-	const json_t *rows = json_object_get(answer, "certificates"), *r;
+	const json_t *rows = json_object_get(answer, "certificates"), *r, *name;
 	char text[64];
-	size_t i;
+	size_t i, n;
 
 	json_array_foreach(rows, i, r) {
 		printf("%-12s %-6s %-24s %5" JSON_INTEGER_FORMAT " days  %s", str(r, "profile"), str(r, "kind"), date(r, "not_after", text),
 		    json_integer_value(json_object_get(r, "days_left")), str(r, "subject"));
-		if (json_array_size(json_object_get(r, "names")))
-			show_list("  for", json_object_get(r, "names"));
-		else
-			printf("\n");
+		json_array_foreach(json_object_get(r, "names"), n, name)
+			printf("%s %s", n ? "," : "  for", json_string_value(name));
+		printf("\n");
 	}
 }
 

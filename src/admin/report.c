@@ -108,10 +108,10 @@ static json_t *workers(const struct admin *a)
 		const struct counters *c = &a->h->counters[i];
 
 		json_array_append_new(out,
-		    json_pack("{s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "index", (int)i, "pid", (int)atomic_load(&s->pid),
+		    json_pack("{s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "index", (int)i, "pid", (int)atomic_load(&s->pid),
 			"started", (json_int_t)atomic_load(&s->started), "restarts", (json_int_t)atomic_load(&s->restarts),
 			"cpu_us", (json_int_t)atomic_load(&s->cpu_us), "generation", (json_int_t)atomic_load(&s->generation),
-			"connections", (json_int_t)counter_get(&c->open), "requests", (json_int_t)counter_get(&c->requests_in),
+			"reload_us", (json_int_t)atomic_load(&s->reload_us), "connections", (json_int_t)counter_get(&c->open), "requests", (json_int_t)counter_get(&c->requests_in),
 			"responses", (json_int_t)counter_get(&c->responses_in)));
 	}
 	return out;
@@ -166,7 +166,7 @@ json_t *report_status(const struct admin *a)
 	    (json_int_t)((uint64_t)clock_wall_s() - atomic_load(&m->started)), "generation",
 	    (json_int_t)atomic_load(&m->generation), "reloads", (json_int_t)atomic_load(&m->reloads), "draining",
 	    (int)atomic_load(&m->draining), "last_reload", last_reload(a), "domains", (json_int_t)a->img->h->domains.count,
-	    "distinguished_names", (json_int_t)a->img->h->dn_count, "listeners", listeners(a), "workers", workers(a),
+	    "distinguished_names", (json_int_t)a->img->h->near.count, "listeners", listeners(a), "workers", workers(a),
 	    "counters", counters(a), "reasons", reasons(a), "blocked", blocks_list(a, BLOCKS_SHOWN));
 }
 
@@ -249,19 +249,20 @@ static json_t *count_connections(const struct admin *a)
 static json_t *domain_row(const struct admin *a, const json_t *counts, uint32_t index)
 {
 	const struct image_domain *d = &a->img->domain[index];
-	const struct image_target *target = image_at(a->img, d->hosts);
-	struct span name = image_text(a->img, d->name);
+	const struct image_policy *p = image_policy_of(a->img, index);
+	const struct image_target *target = image_unit(a->img, d->hosts.at);
+	struct span name = image_ref_text(a->img, d->name);
 	json_t *hosts = json_array();
 	char shown[HOST_MAX + 3];
 
 	snprintf(shown, sizeof(shown), "%s%.*s", d->flags & DOMAIN_WILDCARD ? "*." : "", SPAN_FMT(name));
-	for (uint64_t i = 0; i < d->hosts.count; i++)
-		json_array_append_new(hosts, json_pack("{s:o, s:i}", "host", text(image_text(a->img, target[i].host)), "port",
+	for (uint32_t i = 0; i < d->hosts.count; i++)
+		json_array_append_new(hosts, json_pack("{s:o, s:i}", "host", text(image_ref_text(a->img, target[i].host)), "port",
 		    (int)target[i].port));
 	return json_pack("{s:s, s:b, s:b, s:b, s:s, s:o, s:i, s:I}", "domain", shown, "enabled", (d->flags & DOMAIN_ENABLED) != 0,
 	    "blocked", blocks_has(a, index),
-	    "has_dn", (d->flags & DOMAIN_HAS_DN) != 0, "protocol", protocol_name[d->protocol], "hosts", hosts, "trust",
-	    (int)d->trust.count, "connections", json_integer_value(json_object_getn(counts, name.p, MIN(name.len, 127u))));
+	    "has_dn", (d->flags & DOMAIN_HAS_DN) != 0, "protocol", protocol_name[p->protocol], "hosts", hosts, "trust",
+	    (int)p->trust.count, "connections", json_integer_value(json_object_getn(counts, name.p, MIN(name.len, 127u))));
 }
 
 json_t *report_domains(const struct admin *a, size_t limit)
@@ -277,17 +278,15 @@ json_t *report_domains(const struct admin *a, size_t limit)
 
 static void add_nearest(const struct admin *a, const struct dn *dn, json_t *out)
 {
-	const struct image_dn_bucket *b = image_nearest_dn(a->img, dn->bytes, dn->len);
-	const uint8_t *key;
+	const struct image_key *k = image_nearest_dn(a->img, dn->bytes, dn->len);
 	char shown[4096];
 	size_t n;
 
-	if (!b)
+	if (!k)
 		return;
-	key = (const uint8_t *)a->img->h + b->key;
-	n = dn_print(key, b->key_len, shown, sizeof(shown));
+	n = dn_print(k->bytes, k->len, shown, sizeof(shown));
 	json_object_set_new(out, "nearest", text(span_of(shown, n)));
-	n = dn_explain_difference(dn->bytes, dn->len, key, b->key_len, shown, sizeof(shown));
+	n = dn_explain_difference(dn->bytes, dn->len, k->bytes, k->len, shown, sizeof(shown));
 	json_object_set_new(out, "difference", text(span_of(shown, n)));
 }
 

@@ -14,6 +14,9 @@
 /* CLOCK_MONOTONIC, ns: for deadlines and ages. */
 uint64_t clock_mono_ns(void);
 
+/* CPU time of this thread, ns: what a step has cost, whoever else wanted the processor meanwhile.  A system call. */
+uint64_t clock_cpu_ns(void);
+
 /* Seconds since 1970: for certificate dates, tokens and log lines. */
 int64_t clock_wall_s(void);
 

@@ -46,6 +46,7 @@ struct worker_state {
 	_Atomic uint64_t restarts; /* deaths that were followed by another start */
 	_Atomic uint64_t cpu_us;  /* of the running process; written by the worker */
 	_Atomic uint64_t generation; /* that it runs; written by the worker */
+	_Atomic uint64_t reload_us;  /* CPU time of the longest single step that the last reload took; written by the worker */
 } __attribute__((aligned(REGION_PAGE)));
 
 /* The master's own state for status; written by the master only. */

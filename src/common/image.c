@@ -3,60 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "common/dn.h"
+#include "common/image_bounds.h"
 #include "common/shm.h"
-
-/* ---- attaching ---- */
-
-static bool inside(size_t size, uint64_t off, uint64_t len)
-{
-	return off <= size && len <= size - off;
-}
-
-static bool section_ok(const struct image *img, struct image_section s, size_t element)
-{
-	uint64_t bytes;
-
-	return !MUL_OVERFLOWS(s.count, (uint64_t)element, &bytes) && inside(img->size, s.off, bytes) && s.off % 8 == 0;
-}
-
-static bool str_ok(const struct image *img, struct image_str s)
-{
-	return inside(img->size, s.off, s.len);
-}
-
-/* Sections inside rows are looked at only once they are known to lie inside. */
-static bool strings_ok(const struct image *img, struct image_section s)
-{
-	const struct image_str *str;
-
-	if (!section_ok(img, s, sizeof(*str)))
-		return false;
-	str = image_at(img, s);
-	for (uint64_t i = 0; i < s.count; i++)
-		if (!str_ok(img, str[i]))
-			return false;
-	return true;
-}
-
-static bool cidrs_ok(const struct image *img, struct image_section s)
-{
-	const struct image_cidr *c;
-
-	if (!section_ok(img, s, sizeof(*c)))
-		return false;
-	c = image_at(img, s);
-	for (uint64_t i = 0; i < s.count; i++)
-		if (c[i].bits > 128)
-			return false;
-	return true;
-}
-
-/* An index, or none. */
-static bool index_ok(uint32_t index, struct image_section rows)
-{
-	return index == IMAGE_NONE || index < rows.count;
-}
 
 static bool auths_ok(const struct image *img)
 {
@@ -79,33 +27,14 @@ static bool listeners_ok(const struct image *img)
 	return true;
 }
 
-static bool crls_ok(const struct image *img, struct image_section crls)
-{
-	const struct image_crl *crl;
-
-	if (!section_ok(img, crls, sizeof(*crl)))
-		return false;
-	crl = image_at(img, crls);
-	for (uint64_t i = 0; i < crls.count; i++) {
-		const struct image_serial *serial;
-
-		if (!section_ok(img, crl[i].revoked, sizeof(*serial)))
-			return false;
-		serial = image_at(img, crl[i].revoked);
-		for (uint64_t j = 0; j < crl[i].revoked.count; j++)
-			if (serial[j].len > sizeof(serial->bytes))
-				return false;
-	}
-	return true;
-}
-
 static bool tls_ok(const struct image *img)
 {
 	for (uint64_t i = 0; i < img->h->tls.count; i++) {
 		const struct image_tls *t = &img->tls[i];
 
 		if (!str_ok(img, t->name) || !str_ok(img, t->ciphers) || !str_ok(img, t->ciphersuites) || !str_ok(img, t->groups) ||
-		    !section_ok(img, t->trust, sizeof(struct image_spki)) || !crls_ok(img, t->crls))
+		    !section_ok(img, t->trust, sizeof(struct image_spki)) ||
+		    !section_ok(img, t->crls, sizeof(struct image_crl)))
 			return false;
 		if (t->client_certificate > CLIENT_CERT_OFF || t->peer_usage > PEER_USAGE_ANY_TLS || t->crl_check > CRL_CHECK_ALL ||
 		    t->crl_expired > CRL_EXPIRED_WARN || t->expired_connections > EXPIRED_KEEP_UNTIL_IDLE)
@@ -134,46 +63,6 @@ static bool clusters_ok(const struct image *img)
 		if (!str_ok(img, img->cluster[i].name) || !servers_ok(img, img->cluster[i].servers))
 			return false;
 	return img->h->default_cluster < img->h->clusters.count;
-}
-
-static bool identities_ok(const struct image *img)
-{
-	for (uint64_t i = 0; i < img->h->identities.count; i++) {
-		const struct image_identity *id = &img->identity[i];
-
-		if (!str_ok(img, id->header) || !str_ok(img, id->fixed) || !strings_ok(img, id->vouches) ||
-		    !strings_ok(img, id->numbers) || !strings_ok(img, id->keep) || id->assert_on > ASSERT_RFC3325 ||
-		    id->source > SOURCE_FIXED || id->on_violation > VIOLATION_STRIP)
-			return false;
-	}
-	return img->h->identity < img->h->identities.count;
-}
-
-static bool targets_ok(const struct image *img, struct image_section s)
-{
-	const struct image_target *t;
-
-	if (!section_ok(img, s, sizeof(*t)))
-		return false;
-	t = image_at(img, s);
-	for (uint64_t i = 0; i < s.count; i++)
-		if (!str_ok(img, t[i].host))
-			return false;
-	return true;
-}
-
-static bool domains_ok(const struct image *img)
-{
-	for (uint64_t i = 0; i < img->h->domains.count; i++) {
-		const struct image_domain *d = &img->domain[i];
-
-		if (!str_ok(img, d->name) || !targets_ok(img, d->hosts) || d->identity >= img->h->identities.count ||
-		    !index_ok(d->tls, img->h->tls) || !index_ok(d->limits, img->h->limits) || !index_ok(d->auth, img->h->auths) || !str_ok(img, d->sni) ||
-		    d->protocol > PROTO_UDP || !section_ok(img, d->trust, sizeof(struct image_spki)) ||
-		    !cidrs_ok(img, d->trusted_addresses) || !strings_ok(img, d->dns))
-			return false;
-	}
-	return true;
 }
 
 static bool places_ok(const struct image *img, struct image_section s)
@@ -223,98 +112,14 @@ static bool rules_ok(const struct image *img)
 }
 
 /* A look-up ends at a free bucket, so every table has one. */
-static bool is_table(struct image_section s)
+static bool table_ok(const struct image *img, struct image_section s, size_t element)
+{
+	return section_ok(img, s, element) && s.count > 0 && s.count < UINT32_MAX;
+}
+
+static bool is_power(struct image_section s)
 {
 	return s.count && (s.count & (s.count - 1)) == 0;
-}
-
-static bool dn_table_ok(const struct image *img)
-{
-	const struct image_header *h = img->h;
-	const struct image_dn_bucket *dn = image_at(img, h->dn_table);
-	uint64_t used = 0;
-
-	for (uint64_t i = 0; i < h->dn_table.count; i++) {
-		const uint32_t *domain;
-
-		if (dn[i].key_len == 0)
-			continue;
-		used++;
-		if (!inside(img->size, dn[i].key, dn[i].key_len) || dn[i].first % sizeof(*domain) ||
-		    !inside(img->size, dn[i].first, (uint64_t)dn[i].domains * sizeof(*domain)))
-			return false;
-		domain = (const uint32_t *)(const void *)((const char *)h + dn[i].first);
-		for (uint32_t j = 0; j < dn[i].domains; j++)
-			if (domain[j] >= h->domains.count)
-				return false;
-	}
-	return used < h->dn_table.count;
-}
-
-static bool name_table_ok(const struct image *img)
-{
-	const struct image_name_bucket *name = image_at(img, img->h->name_table);
-	uint64_t used = 0;
-
-	for (uint64_t i = 0; i < img->h->name_table.count; i++) {
-		if (name[i].domain != IMAGE_NONE && name[i].domain >= img->h->domains.count)
-			return false;
-		used += name[i].domain != IMAGE_NONE;
-	}
-	return used < img->h->name_table.count;
-}
-
-static bool host_table_ok(const struct image *img)
-{
-	const struct image_host *host = image_at(img, img->h->hosts);
-	uint64_t used = 0;
-
-	for (uint64_t i = 0; i < img->h->hosts.count; i++) {
-		if (!str_ok(img, host[i].name))
-			return false;
-		used += host[i].name.len > 0;
-	}
-	return used < img->h->hosts.count;
-}
-
-static bool id_table_ok(const struct image *img)
-{
-	const struct image_id_bucket *id = image_at(img, img->h->ids);
-	uint64_t used = 0;
-
-	for (uint64_t i = 0; i < img->h->ids.count; i++) {
-		if (id[i].domain != IMAGE_NONE && id[i].domain >= img->h->domains.count)
-			return false;
-		used += id[i].domain != IMAGE_NONE;
-	}
-	return used < img->h->ids.count;
-}
-
-static bool address_table_ok(const struct image *img)
-{
-	const struct image_address_bucket *b = image_at(img, img->h->addresses);
-	uint64_t used = 0;
-
-	for (uint64_t i = 0; i < img->h->addresses.count; i++) {
-		const uint32_t *domain = (const uint32_t *)(const void *)((const char *)img->h + b[i].first);
-
-		if (b[i].domains == 0)
-			continue;
-		used++;
-		if (b[i].first % sizeof(*domain) || !inside(img->size, b[i].first, (uint64_t)b[i].domains * sizeof(*domain)))
-			return false;
-		for (uint32_t j = 0; j < b[i].domains; j++)
-			if (domain[j] >= img->h->domains.count)
-				return false;
-	}
-	return used < img->h->addresses.count;
-}
-
-static bool tables_ok(const struct image *img)
-{
-	return is_table(img->h->ids) && is_table(img->h->addresses) && id_table_ok(img) && address_table_ok(img) &&
-	       is_table(img->h->dn_table) && is_table(img->h->name_table) && is_table(img->h->hosts) && dn_table_ok(img) &&
-	       name_table_ok(img) && host_table_ok(img);
 }
 
 static bool header_ok(const struct image *img)
@@ -327,12 +132,13 @@ static bool header_ok(const struct image *img)
 	       section_ok(img, h->clusters, sizeof(struct image_cluster)) &&
 	       section_ok(img, h->identities, sizeof(struct image_identity)) &&
 	       section_ok(img, h->domains, sizeof(struct image_domain)) &&
-	       section_ok(img, h->dn_table, sizeof(struct image_dn_bucket)) &&
-	       section_ok(img, h->name_table, sizeof(struct image_name_bucket)) &&
-	       section_ok(img, h->hosts, sizeof(struct image_host)) && section_ok(img, h->ids, sizeof(struct image_id_bucket)) &&
+	       section_ok(img, h->policies, sizeof(struct image_policy)) && table_ok(img, h->dn_table, sizeof(struct image_bucket)) &&
+	       table_ok(img, h->san_table, sizeof(struct image_bucket)) && table_ok(img, h->name_table, sizeof(struct image_bucket)) &&
+	       section_ok(img, h->near, sizeof(struct image_near)) && table_ok(img, h->ids, sizeof(struct image_id_bucket)) &&
+	       section_ok(img, h->hosts, sizeof(struct image_host)) && is_power(h->hosts) && is_power(h->addresses) &&
 	       section_ok(img, h->addresses, sizeof(struct image_address_bucket)) &&
 	       section_ok(img, h->limits, sizeof(struct image_limits)) && section_ok(img, h->auths, sizeof(struct image_auth)) &&
-	       strings_ok(img, h->strip) &&
+	       strings_ok(img, h->strip) && h->identity < h->identities.count &&
 	       h->foreign_request_uri <= FOREIGN_FORWARD;
 }
 
@@ -399,13 +205,27 @@ struct image *image_attach(int fd)
 		img->cluster = image_at(img, img->h->clusters);
 		img->identity = image_at(img, img->h->identities);
 		img->domain = image_at(img, img->h->domains);
+		img->policy = image_at(img, img->h->policies);
 		img->auth = image_at(img, img->h->auths);
-		if (process_ok(img) && listeners_ok(img) && tls_ok(img) && clusters_ok(img) && identities_ok(img) &&
-		    domains_ok(img) && rules_ok(img) && tables_ok(img) && names_ok(img) && auths_ok(img) && index_strip(img))
+		if (process_ok(img) && listeners_ok(img) && tls_ok(img) && clusters_ok(img) && rules_ok(img) && names_ok(img) &&
+		    auths_ok(img) && index_strip(img))
 			return img;
 	}
 	image_free(img);
 	return NULL;
+}
+
+#define FREE_SLICE ((size_t)2 << 20)
+
+bool image_free_some(struct image *img)
+{
+	struct span bytes = span_of(img->h, img->size);
+	bool gone = shm_unmap_some(&bytes, FREE_SLICE);
+
+	img->size = bytes.len;
+	if (gone)
+		image_free(img);
+	return gone;
 }
 
 void image_free(struct image *img)

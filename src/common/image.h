@@ -3,7 +3,7 @@
  *
  *   accept -> tls -> [identify] -> frame -> msg -> [inspect] -> [route] -> rewrite -> send
  *
- * Process: any.  May include: common/base.h, span, settings, siphash, dn, image_layout, sip/hdr, sip/uri.
+ * Process: any.  May include: common/base.h, span, settings, siphash, dn, dn_near, image_layout, sip/hdr, sip/uri.
  * Owns the mapping and the small index arrays made at attach.
  *
  * Look-ups are pure: bytes in, index out.  A hash alone never decides: the
@@ -28,6 +28,7 @@ struct image {
 	const struct image_cluster *cluster;
 	const struct image_identity *identity;
 	const struct image_domain *domain;
+	const struct image_policy *policy;
 	const struct image_auth *auth;
 	struct hdr_set strip;		/* spans into the mapping; the array is owned */
 	/* Of the process, not of the mapping: entries that are blocked at run time (common/image_blocked). */
@@ -36,12 +37,25 @@ struct image {
 };
 
 /*
- * Map a sealed image and check magic, version, size and that every section
- * lies inside it.  NULL with errno set: EBADMSG when it is no image of ours
- * or not sealed.  The fd may be closed afterwards.
+ * Map a sealed image and check magic, version, size, and what costs no more
+ * with more domains: so a worker takes a million of them between two events.
+ * NULL with errno set: EBADMSG when it is no image of ours or not sealed.  The
+ * fd may be closed afterwards.
  */
 MUST_USE struct image *image_attach(int fd);
 void image_free(struct image *img);
+
+/*
+ * Free it slice by slice: each call lets a bounded part of it go, in well under
+ * a millisecond.  True: it is gone.  Nothing of it may be used any more.
+ */
+MUST_USE bool image_free_some(struct image *img);
+
+/*
+ * Check the rest: every row of the large sections and every bucket lead inside
+ * the image.  The loader does so before it gives an image away; seals keep it so.
+ */
+MUST_USE bool image_verify(const struct image *img);
 
 static inline struct span image_text(const struct image *img, struct image_str s)
 {
@@ -53,11 +67,34 @@ static inline const void *image_at(const struct image *img, struct image_section
 	return (const char *)img->h + s.off;
 }
 
-/* Canonical host of an entry; for a wildcard the suffix. */
+static inline const void *image_unit(const struct image *img, uint32_t at)
+{
+	return (const char *)img->h + (uint64_t)at * IMAGE_UNIT;
+}
+
+static inline struct span image_ref_text(const struct image *img, struct image_ref r)
+{
+	return span_of(image_unit(img, r.at), r.count);
+}
+
+static inline const struct image_key *image_key_at(const struct image *img, uint32_t at)
+{
+	return image_unit(img, at);
+}
+
+/* Of an entry by its index. */
+static inline const struct image_policy *image_policy_of(const struct image *img, uint32_t domain)
+{
+	return &img->policy[img->domain[domain].policy];
+}
+
 static inline struct span image_domain_name(const struct image *img, uint32_t domain)
 {
-	return image_text(img, img->domain[domain].name);
+	return image_ref_text(img, img->domain[domain].name);
 }
+
+/* Canonical bytes of the entry's DN number i < dns.count. */
+struct span image_domain_dn(const struct image *img, const struct image_domain *d, uint32_t i);
 
 /* Indexes of the domains of a canonical DN, in configuration order; count 0: not configured. */
 struct image_domains {
@@ -65,6 +102,10 @@ struct image_domains {
 	uint32_t count;
 };
 struct image_domains image_find_dn(const struct image *img, const uint8_t *canonical, size_t len);
+
+/* The same of a SIP domain identity, a canonical host, by `subject_alt_names` (RFC 5922 7.1). */
+struct image_domains image_find_san(const struct image *img, struct span canonical_host);
+struct image_domains image_key_domains(const struct image *img, const struct image_key *key);
 
 /*
  * The entry of a canonical host: exact before the longest *.suffix (which
@@ -114,7 +155,11 @@ bool image_host_is_local(const struct image *img, struct span canonical_host);
 bool image_cidr_covers(const struct image_cidr *prefix, const uint8_t addr[16]);
 bool image_cidr_has(const struct image *img, struct image_section cidrs, const uint8_t addr[16]);
 
-/* Configured DN nearest to the given one (most attributes in common); linear; NULL: none shares any. */
-const struct image_dn_bucket *image_nearest_dn(const struct image *img, const uint8_t *canonical, size_t len);
+/*
+ * The configured DN that the given one was probably meant to be: of those with
+ * the same likeness (common/dn_near) the one with most attributes in common; of
+ * a short list any that shares an attribute.  Bounded work at any size.  NULL: none.
+ */
+const struct image_key *image_nearest_dn(const struct image *img, const uint8_t *canonical, size_t len);
 
 #endif

@@ -1,36 +1,62 @@
 #include "common/image.h"
 
 #include "common/dn.h"
+#include "common/dn_near.h"
 
-struct image_domains image_find_dn(const struct image *img, const uint8_t *canonical, size_t len)
+static bool holds(const struct image_key *k, const void *bytes, size_t len)
 {
-	const struct image_dn_bucket *table = image_at(img, img->h->dn_table);
-	uint64_t mask = img->h->dn_table.count - 1, hash = siphash(&img->h->hash_key, canonical, len);
+	return k->len == len && memcmp(k->bytes, bytes, len) == 0;
+}
+
+static struct image_domains find_key(const struct image *img, struct image_section table, const void *bytes, size_t len)
+{
+	const struct image_bucket *b = image_at(img, table);
+	uint32_t hash = image_hash(&img->h->hash_key, bytes, len);
 
 	if (len == 0)
 		return (struct image_domains){ 0 };
-	for (uint64_t i = hash & mask; table[i].key_len; i = (i + 1) & mask)
-		if (table[i].hash == hash && table[i].key_len == len &&
-		    memcmp((const char *)img->h + table[i].key, canonical, len) == 0)
-			return (struct image_domains){
-				.index = (const uint32_t *)(const void *)((const char *)img->h + table[i].first),
-				.count = table[i].domains,
-			};
+	for (uint64_t i = image_slot(hash, table.count); b[i].ref != IMAGE_NONE; i = image_slot_next(i, table.count))
+		if (b[i].hash == hash && holds(image_key_at(img, b[i].ref), bytes, len))
+			return image_key_domains(img, image_key_at(img, b[i].ref));
 	return (struct image_domains){ 0 };
+}
+
+struct image_domains image_key_domains(const struct image *img, const struct image_key *k)
+{
+	return (struct image_domains){ .index = k->domains == 1 ? &k->first : image_unit(img, k->first), .count = k->domains };
+}
+
+struct image_domains image_find_dn(const struct image *img, const uint8_t *canonical, size_t len)
+{
+	return find_key(img, img->h->dn_table, canonical, len);
+}
+
+struct image_domains image_find_san(const struct image *img, struct span host)
+{
+	return find_key(img, img->h->san_table, host.p, host.len);
+}
+
+struct span image_domain_dn(const struct image *img, const struct image_domain *d, uint32_t i)
+{
+	const uint32_t *several = image_unit(img, d->dns.at);
+	const struct image_key *k = image_key_at(img, d->dns.count == 1 ? d->dns.at : several[i]);
+
+	return span_of(k->bytes, k->len);
 }
 
 /* `name` begins with a dot for a wildcard's suffix. */
 static uint32_t find_name(const struct image *img, struct span name, bool wildcard)
 {
-	const struct image_name_bucket *table = image_at(img, img->h->name_table);
-	uint64_t mask = img->h->name_table.count - 1, hash = siphash(&img->h->hash_key, name.p, name.len);
+	const struct image_bucket *b = image_at(img, img->h->name_table);
+	uint64_t count = img->h->name_table.count;
+	uint32_t hash = image_hash(&img->h->hash_key, name.p, name.len);
 
-	for (uint64_t i = hash & mask; table[i].domain != IMAGE_NONE; i = (i + 1) & mask) {
-		const struct image_domain *d = &img->domain[table[i].domain];
+	for (uint64_t i = image_slot(hash, count); b[i].ref != IMAGE_NONE; i = image_slot_next(i, count)) {
+		const struct image_domain *d = &img->domain[b[i].ref];
 
-		if (table[i].hash == hash && !!(d->flags & DOMAIN_WILDCARD) == wildcard &&
-		    span_eq(image_text(img, d->name), span_from(name, wildcard)))
-			return table[i].domain;
+		if (b[i].hash == hash && !!(d->flags & DOMAIN_WILDCARD) == wildcard &&
+		    span_eq(image_ref_text(img, d->name), span_from(name, wildcard)))
+			return b[i].ref;
 	}
 	return IMAGE_NONE;
 }
@@ -66,7 +92,7 @@ uint32_t image_find_domain(const struct image *img, struct span host)
 bool image_domain_covers(const struct image *img, uint32_t domain, struct span host)
 {
 	const struct image_domain *d = &img->domain[domain];
-	struct span name = image_text(img, d->name);
+	struct span name = image_ref_text(img, d->name);
 
 	if (!(d->flags & DOMAIN_WILDCARD))
 		return span_eq(name, host);
@@ -116,34 +142,69 @@ bool image_cidr_has(const struct image *img, struct image_section cidrs, const u
 	return false;
 }
 
-const struct image_dn_bucket *image_nearest_dn(const struct image *img, const uint8_t *canonical, size_t len)
-{
-	const struct image_dn_bucket *table = image_at(img, img->h->dn_table), *best = NULL;
-	unsigned most = 0;
+/* ---- the nearest DN ---- */
 
-	for (uint64_t i = 0; i < img->h->dn_table.count; i++) {
-		unsigned n = table[i].key_len == 0 ? 0
-						   : dn_common_attributes(canonical, len,
-							 (const uint8_t *)img->h + table[i].key, table[i].key_len);
+#define NEAR_MAX 32	    /* of one likeness that are compared */
+#define NEAR_ALL_MAX 1024   /* so few names are compared one by one when no likeness helps */
+
+/* The first of this likeness or a higher one. */
+static uint64_t first_near(const struct image_near *near, uint64_t count, uint32_t likeness)
+{
+	uint64_t lo = 0, hi = count;
+
+	while (lo < hi) {
+		uint64_t mid = lo + (hi - lo) / 2;
+
+		*(near[mid].likeness < likeness ? &lo : &hi) = near[mid].likeness < likeness ? mid + 1 : mid;
+	}
+	return lo;
+}
+
+static const struct image_key *most_common(const struct image *img, const struct image_near *near, uint64_t count,
+    const uint8_t *canonical, size_t len, unsigned most)
+{
+	const struct image_key *best = NULL;
+
+	for (uint64_t i = 0; i < count; i++) {
+		const struct image_key *k = image_key_at(img, near[i].key);
+		unsigned n = dn_common_attributes(canonical, len, k->bytes, k->len) + 1;
 
 		if (n > most) {
 			most = n;
-			best = &table[i];
+			best = k;
 		}
 	}
 	return best;
+}
+
+const struct image_key *image_nearest_dn(const struct image *img, const uint8_t *canonical, size_t len)
+{
+	const struct image_near *near = image_at(img, img->h->near);
+	uint64_t count = img->h->near.count, from, n = 0;
+	uint32_t likeness;
+
+	if (len == 0)
+		return NULL;
+	likeness = dn_likeness(&img->h->hash_key, canonical, len);
+	from = first_near(near, count, likeness);
+	while (n < NEAR_MAX && from + n < count && near[from + n].likeness == likeness)
+		n++;
+	if (n)
+		return most_common(img, near + from, n, canonical, len, 0);
+	return count <= NEAR_ALL_MAX ? most_common(img, near, count, canonical, len, 1) : NULL;
 }
 
 /* ---- keyed ids ---- */
 
 uint32_t image_find_id(const struct image *img, uint32_t key, uint64_t id)
 {
-	const struct image_id_bucket *table = image_at(img, img->h->ids);
-	uint64_t mask = img->h->ids.count - 1;
+	const struct image_id_bucket *b = image_at(img, img->h->ids);
+	uint64_t count = img->h->ids.count, mark = image_id_mark(key, id);
+	uint32_t low = (uint32_t)mark, high = (uint32_t)(mark >> 32);
 
-	for (uint64_t i = id & mask; table[i].domain != IMAGE_NONE; i = (i + 1) & mask)
-		if (table[i].id == id && table[i].key == key)
-			return table[i].domain;
+	for (uint64_t i = image_slot(low, count); b[i].domain != IMAGE_NONE; i = image_slot_next(i, count))
+		if (b[i].id[0] == low && b[i].id[1] == high)
+			return b[i].domain;
 	return IMAGE_NONE;
 }
 

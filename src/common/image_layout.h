@@ -16,7 +16,7 @@
 #include "common/siphash.h"
 
 #define IMAGE_MAGIC 0x3144525750495331ULL
-#define IMAGE_VERSION 1
+#define IMAGE_VERSION 2
 #define IMAGE_NONE UINT32_MAX /* "no index" */
 
 struct image_str {
@@ -29,6 +29,14 @@ struct image_str {
 struct image_section {
 	uint64_t off;
 	uint64_t count;
+};
+
+/* The same for what there is a million of: `at` counts units of 8 bytes, so an image may have 32 GiB. */
+#define IMAGE_UNIT 8
+
+struct image_ref {
+	uint32_t at;
+	uint32_t count; /* elements; of a text bytes */
 };
 
 enum image_side { SIDE_EXTERNAL, SIDE_INTERNAL };
@@ -126,11 +134,10 @@ struct image_limits {
 
 /* One place to connect to. */
 struct image_target {
-	struct image_str host; /* canonical; IPv6 with brackets */
+	struct image_ref host; /* canonical text; IPv6 with brackets */
 	uint16_t port;	       /* 0: not given, so that SRV and NAPTR may tell (RFC 3263 4) */
-	uint8_t literal;       /* 1: the host is an address, in addr */
+	uint8_t literal;       /* 1: the host is an address */
 	uint8_t pad[5];
-	uint8_t addr[16];      /* IPv4 mapped */
 };
 
 struct image_cluster {
@@ -167,15 +174,12 @@ struct image_identity {
 #define DOMAIN_ALLOW_WILDCARD 0x80u /* a wildcard DNS name in the server's certificate will do (RFC 5922 7.2 says no) */
 #define DOMAIN_FEEDBACK 0x200u /* `overload_control`: RFC 7339 with this peer */
 #define DOMAIN_NO_RETRY_AFTER 0x100u /* our 503 to this peer carries no Retry-After */
+#define DOMAIN_HAS_SAN 0x400u	  /* `subject_alt_names` */
+#define DOMAIN_MATCH_ALL 0x800u	  /* `match: all`: DN and SAN, where both are configured */
 
-struct image_domain {
-	struct image_str name;	    /* canonical host; for a wildcard the suffix */
-	uint32_t flags;
+/* What many entries have in common: a row for each different setting. */
+struct image_policy {
 	uint32_t identity;	    /* index of image_identity */
-	struct image_section trust; /* struct image_spki; count 0: the listener's trust decides */
-	struct image_section trusted_addresses; /* struct image_cidr */
-	struct image_section hosts; /* struct image_target, in order of preference; count 0: it only connects to us */
-	struct image_str sni;	    /* "" : the name asked for */
 	uint32_t tls;		    /* PROTO_TLS: index of image_tls for connections that we open; else IMAGE_NONE */
 	uint32_t limits;	    /* index of image_limits, or IMAGE_NONE */
 	uint32_t auth;		    /* index of image_auth: proxy_auth of the domain; or IMAGE_NONE */
@@ -183,21 +187,57 @@ struct image_domain {
 	uint32_t crlf_ping;	    /* s without a byte after which a CRLF keep-alive is sent; 0: none */
 	uint8_t protocol;	    /* enum image_protocol */
 	uint8_t reuse;		    /* enum image_reuse */
-	uint8_t pad[2];
-	uint32_t order;		    /* position in the configuration: "first configured" wins */
-	struct image_section dns;   /* struct image_str: its canonical DNs, to tell whom we expected; the DN table decides */
+	uint8_t pad[6];
+	struct image_section trust; /* struct image_spki; count 0: the listener's trust decides */
+	struct image_section pins;  /* struct image_spki of the leaf, one of which it must have; count 0: any */
+	struct image_section trusted_addresses; /* struct image_cidr */
+	struct image_section sans;  /* struct image_str: canonical hosts of subject_alt_names; the SAN table decides */
+	struct image_str sni;	    /* "" : the name asked for */
+};
+
+/* An external domain; its index is its place in the configuration: "first configured" wins. */
+struct image_domain {
+	struct image_ref name;	/* canonical host; for a wildcard the suffix */
+	struct image_ref hosts; /* struct image_target, in order of preference; count 0: it only connects to us */
+	struct image_ref dns;	/* its DNs, to tell whom we expected (the DN table decides): one: `at` of its struct image_key;
+				 * several: of uint32_t[count], the `at` of each */
+	uint32_t policy;	/* index of image_policy */
+	uint32_t flags;		/* DOMAIN_... */
+};
+
+/*
+ * Tables of a million keys: open addressing, linear probing, at most two thirds
+ * full.  The 32 bits of the keyed hash choose the first bucket and tell most
+ * others off; the full key is compared on every hit.
+ */
+struct image_bucket {
+	uint32_t hash;
+	uint32_t ref; /* IMAGE_NONE: free.  DNs, SANs: `at` of a struct image_key; names: index of image_domain */
+};
+
+/* What a certificate shows: a canonical DN, or a SIP domain identity; and whom it stands for. */
+struct image_key {
+	uint32_t len;	  /* of bytes[] */
+	uint32_t domains; /* how many, never 0 */
+	uint32_t first;	  /* one: its index; several: `at` of uint32_t[domains], in configuration order */
+	uint8_t bytes[];
+};
+
+/* The DNs by likeness, see common/dn_near: ascending by it. */
+struct image_near {
+	uint32_t likeness;
+	uint32_t key; /* `at` of its struct image_key */
 };
 
 /*
  * Keyed id of a domain, back to the domain: dialog tokens and ways back name it
- * so (policy/route).  Open addressing, at most half full.
+ * so (policy/route).  Open addressing, at most two thirds full.
  */
-#define IMAGE_ID_BACK UINT32_MAX /* `key`: the id in our Via, under the branch key */
+#define IMAGE_ID_BACK UINT32_MAX /* key: the id in our Via, under the branch key */
 
 struct image_id_bucket {
-	uint64_t id;
+	uint32_t id[2];	 /* image_id_mark of key and id: low half, high half */
 	uint32_t domain; /* IMAGE_NONE: free bucket */
-	uint32_t key;	 /* place of the token secret that the id is made with, or IMAGE_ID_BACK */
 };
 
 /* trusted_addresses of all domains: a masked prefix, and whose it is.  Open addressing, at most half full. */
@@ -205,21 +245,6 @@ struct image_address_bucket {
 	struct image_cidr prefix; /* masked */
 	uint32_t domains;	  /* how many domains; 0: free bucket */
 	uint64_t first;		  /* offset of uint32_t[domains], in configuration order */
-};
-
-/* Open addressing, linear probing, power-of-two sizes, at most half full. */
-struct image_dn_bucket {
-	uint64_t hash;	 /* siphash of the canonical DN; the full key is compared on every hit */
-	uint64_t key;	 /* offset of the canonical bytes */
-	uint32_t key_len; /* 0: free bucket */
-	uint32_t domains; /* how many domains */
-	uint64_t first;	 /* offset of uint32_t[domains], indexes of image_domain in configuration order */
-};
-
-struct image_name_bucket {
-	uint64_t hash;	 /* siphash of the name, wildcards with a leading '.' */
-	uint32_t domain; /* index of image_domain; IMAGE_NONE: free bucket */
-	uint32_t pad;
 };
 
 /* Hosts that are ours: looked up by canonical text. */
@@ -334,13 +359,16 @@ struct image_header {
 	struct image_section clusters;	 /* struct image_cluster */
 	struct image_section identities; /* struct image_identity */
 	struct image_section domains;	 /* struct image_domain */
-	struct image_section dn_table;	 /* struct image_dn_bucket, count = table size, never 0 */
-	struct image_section name_table; /* struct image_name_bucket */
+	struct image_section policies;	 /* struct image_policy */
+	struct image_section dn_table;	 /* struct image_bucket, count = table size, never 0 */
+	struct image_section san_table;	 /* struct image_bucket, likewise */
+	struct image_section name_table; /* struct image_bucket, likewise; wildcards are hashed with a leading '.' */
+	struct image_section near;	 /* struct image_near, one for each DN */
 	struct image_section hosts;	 /* struct image_host, open addressing; count = table size; free: name.len 0 */
 	struct image_section strip;	 /* struct image_str: identity headers in lower case: default set, every
 					  * identity.header, identity.strip, less identity.unstrip */
 	struct image_section limits;	 /* struct image_limits */
-	struct image_section ids;	 /* struct image_id_bucket, count = table size, a power of two, never 0 */
+	struct image_section ids;	 /* struct image_id_bucket, count = table size, never 0 */
 	struct image_section addresses;	 /* struct image_address_bucket, count = table size, a power of two, never 0 */
 	uint64_t address_bits[3];	 /* bit n: some prefix has n bits (IPv4's count from 96) */
 	struct image_str overload_reason; /* "" : the customary one */
@@ -348,8 +376,30 @@ struct image_header {
 	struct image_section auths;	 /* struct image_auth */
 	struct image_section resolvers;	 /* struct image_resolver, in the order in which to ask them */
 	struct image_section aliases;	 /* struct image_alias, in the hosts file's order */
-	uint64_t dn_count;		 /* distinct DNs */
 	uint64_t suffix_lengths;	 /* bit min(labels, 63) set: some wildcard has that many labels */
 };
+
+/* First bucket of a 32-bit hash in a table of `count`: no division, no power of two. */
+static inline uint64_t image_slot(uint32_t hash, uint64_t count)
+{
+	return hash * count >> 32;
+}
+
+static inline uint64_t image_slot_next(uint64_t at, uint64_t count)
+{
+	return at + 1 == count ? 0 : at + 1;
+}
+
+/* The half of a keyed hash that the tables of struct image_bucket keep. */
+static inline uint32_t image_hash(const struct siphash_key *key, const void *bytes, size_t len)
+{
+	return (uint32_t)(siphash(key, bytes, len) >> 32);
+}
+
+/* An id as its bucket holds it: the same id under another key is another. */
+static inline uint64_t image_id_mark(uint32_t key, uint64_t id)
+{
+	return id ^ (key + UINT64_C(1)) * UINT64_C(0x9e3779b97f4a7c15);
+}
 
 #endif

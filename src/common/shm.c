@@ -40,6 +40,34 @@ int shm_write(int fd, const void *data, size_t len)
 	return 0;
 }
 
+#define MOVED_AT_ONCE ((size_t)4 << 20)
+
+/* The whole pages of it, but not what stands beside it there. */
+static void let_go(const char *p, size_t len)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = ((uintptr_t)p + page - 1) & ~(page - 1),
+		  to = ((uintptr_t)p + len) & ~(page - 1);
+
+	if (from < to)
+		(void)madvise((void *)from, to - from, MADV_DONTNEED); /* memory is all that is lost */
+}
+
+int shm_move(int fd, void *data, size_t len)
+{
+	const char *p = data;
+	int rc = 0;
+
+	while (len && rc == 0) {
+		size_t n = len < MOVED_AT_ONCE ? len : MOVED_AT_ONCE;
+
+		rc = shm_write(fd, p, n);
+		let_go(p, n);
+		p += n;
+		len -= n;
+	}
+	return rc;
+}
+
 int shm_seal(int fd)
 {
 	return fcntl(fd, F_ADD_SEALS, SEALS) == 0 ? 0 : -errno;
@@ -70,4 +98,14 @@ void shm_unmap(struct span bytes)
 {
 	if (bytes.len)
 		munmap((void *)(uintptr_t)bytes.p, bytes.len);
+}
+
+bool shm_unmap_some(struct span *bytes, size_t n)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), mapped = (bytes->len + page - 1) & ~(page - 1), left;
+
+	left = mapped > n ? (mapped - n) & ~(page - 1) : 0;
+	shm_unmap(span_of(bytes->p + left, mapped - left));
+	*bytes = span_head(*bytes, left);
+	return left == 0;
 }

@@ -20,6 +20,9 @@ MUST_USE int shm_create(const char *name);
 /* Append; all or -errno. */
 MUST_USE int shm_write(int fd, const void *data, size_t len);
 
+/* The same, giving the memory of `data` back to the system as it goes: its content is lost.  For malloc'ed data. */
+MUST_USE int shm_move(int fd, void *data, size_t len);
+
 /* From now on nobody can change it, us included; 0 or -errno. */
 MUST_USE int shm_seal(int fd);
 
@@ -30,5 +33,8 @@ MUST_USE int shm_seal(int fd);
  */
 MUST_USE int shm_map(int fd, struct span *out);
 void shm_unmap(struct span bytes);
+
+/* Unmap at most n bytes (rounded to pages) of the end; true: nothing is left.  A large mapping takes milliseconds at once. */
+bool shm_unmap_some(struct span *bytes, size_t n);
 
 #endif

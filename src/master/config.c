@@ -169,7 +169,6 @@ void config_done(struct config *c)
 	for (size_t i = 0; i < c->domain_file_count; i++)
 		free(c->domain_files[i]);
 	free(c->cas);
-	free(c->cas_last);
 	free(c->domain_files);
 	free(c->profile);
 	free(c->where);

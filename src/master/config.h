@@ -57,8 +57,6 @@ struct config {
 	size_t profile_count;
 	struct config_cas *cas;
 	size_t cas_count, cas_hit;
-	struct image_section cas_rows; /* the list of CAs written last: neighbours mostly share it */
-	struct image_spki *cas_last;
 	uint32_t outbound_profile; /* of domains that name none; IMAGE_NONE: there is none to be had */
 	uint32_t limits_index; /* the row written last, and what it holds */
 	struct image_limits limits_last;
@@ -133,7 +131,7 @@ uint32_t config_identity(struct config *c, const struct config_node *n, bool *ow
 const char *config_method_meant(struct span name);
 
 /* How to reach an external domain, into its row (config_domain_reach.c). */
-void config_domain_reach(struct config *c, const struct config_node *n, struct image_domain *row);
+void config_domain_reach(struct config *c, const struct config_node *n, struct image_domain *row, struct image_policy *policy);
 
 /* One external domain, checked already. */
 void config_domain(struct config *c, const struct config_node *n, struct config_where where);

@@ -5,7 +5,8 @@
 #include "common/sip/uri.h"
 #include "master/config.h"
 
-#define CAS_MAX 64 /* of one domain */
+#define CAS_MAX 64  /* of one domain */
+#define DNS_MAX 256 /* likewise */
 
 /* ---- who may issue its certificate ---- */
 
@@ -43,19 +44,6 @@ static const struct config_cas *cas_of(struct config *c, const struct config_nod
 	return &c->cas[c->cas_count++];
 }
 
-/* The list into the image, unless the domain before had the same. */
-static struct image_section put_cas(struct config *c, const struct image_spki *rows, size_t count)
-{
-	if (!c->cas_last || c->cas_rows.count != count || memcmp(c->cas_last, rows, count * sizeof(*rows)) != 0) {
-		if (!c->cas_last)
-			c->cas_last = calloc(CAS_MAX, sizeof(*rows));
-		if (c->cas_last)
-			memcpy(c->cas_last, rows, count * sizeof(*rows));
-		c->cas_rows = image_put_array(c->b, rows, count, sizeof(*rows));
-	}
-	return c->cas_rows;
-}
-
 static struct image_section read_trust(struct config *c, const struct config_node *n)
 {
 	struct config_node list = config_get(n, "trust", TYPE_STRING | TYPE_STRINGS);
@@ -78,7 +66,7 @@ static struct image_section read_trust(struct config *c, const struct config_nod
 			rows[count++] = cas->spki[j];
 		}
 	}
-	return count ? put_cas(c, rows, count) : (struct image_section){ 0 };
+	return image_put_array_once(c->b, rows, count, sizeof(*rows));
 }
 
 static void check_trust(const struct config *c, const struct config_node *n)
@@ -91,12 +79,21 @@ static void check_trust(const struct config *c, const struct config_node *n)
 
 /* ---- its names ---- */
 
-static void read_dn(struct config *c, const struct config_node *n, uint32_t domain)
+static void read_dns(struct config *c, const struct config_node *n, uint32_t domain)
 {
+	struct config_node list = config_get(n, "distinguished_name", TYPE_STRING | TYPE_STRINGS);
+	uint32_t keys[DNS_MAX], count = 0;
 	struct dn dn;
 
-	if (config_dn(n, &dn))
-		image_add_dn(c->b, &dn, domain);
+	if (config_list_count(&list) > DNS_MAX)
+		config_bad(&list, "found %zu distinguished names, expected at most %d for one domain", config_list_count(&list), DNS_MAX);
+	for (size_t i = 0; i < MIN(config_list_count(&list), (size_t)DNS_MAX); i++) {
+		struct config_node e = config_list_at(&list, i);
+
+		if (config_dn(&e, &dn))
+			keys[count++] = image_add_dn(c->b, dn.bytes, dn.len, domain);
+	}
+	image_set_dns(c->b, domain, keys, count);
 }
 
 /* The name, with its *. taken off; false: not usable. */
@@ -120,7 +117,7 @@ static bool read_name(struct config *c, const struct config_node *n, struct imag
 	}
 	if (json_object_getn(c->local, canonical, len))
 		config_warn(&name, "\"%s\" stands in /local_domains too: what goes there stays inside", json_string_value(name.value));
-	row->name = image_put_text(c->b, span_of(canonical, len));
+	row->name = image_put_ref(c->b, canonical, len, 1);
 	return true;
 }
 
@@ -158,7 +155,7 @@ static void complain_twice(struct config *c, const struct config_node *n, struct
 /* ---- the rest ---- */
 
 /* What this version would not do, though the configuration says it, and what is unwise. */
-static void check_rest(const struct config_node *n, const struct image_domain *row)
+static void check_rest(const struct config_node *n, uint32_t flags)
 {
 	struct config_node match = config_get(n, "match", TYPE_STRING),
 			   enforce = config_get(n, "enforce", TYPE_BOOLEAN), udp = config_get(n, "trust_udp", TYPE_BOOLEAN),
@@ -168,7 +165,7 @@ static void check_rest(const struct config_node *n, const struct image_domain *r
 		config_bad(&match, "\"all\" is not supported by this version; leave it out");
 	if (enforce.value && json_is_false(enforce.value))
 		config_bad(&enforce, "false is not supported by this version; leave it out");
-	if (row->flags & DOMAIN_TRUST_UDP)
+	if (flags & DOMAIN_TRUST_UDP)
 		config_warn(&udp, "a datagram's source address can be forged by anybody whose network lets it");
 	if (dn.value && json_array_size(dn.value) == 0)
 		config_bad(&dn, "found an empty list, expected at least one distinguished name");
@@ -199,56 +196,45 @@ static uint32_t flags_of(const struct config_node *n)
 	return flags;
 }
 
-static struct image_domain read_row(struct config *c, const struct config_node *n)
+static struct image_policy read_policy(struct config *c, const struct config_node *n, bool *own)
 {
 	struct config_node addresses = config_get(n, "trusted_addresses", TYPE_STRING | TYPE_STRINGS),
 			   identity = config_get(n, "identity", TYPE_OBJECT);
-	struct image_domain row = {
-		.flags = flags_of(n),
-		.identity = c->identity_index,
-		.order = image_domain_count(c->b),
+	struct image_policy p = {
+		.identity = identity.value ? config_identity(c, &identity, own) : c->identity_index,
 		.limits = config_limits(c, n),
+		.auth = config_auth(c, n, false),
+		.trust = read_trust(c, n),
+		.trusted_addresses = config_cidrs(c, &addresses),
 	};
-	bool own = c->vouches_own;
 
-	if (identity.value)
-		row.identity = config_identity(c, &identity, &own);
-	if (own)
-		row.flags |= DOMAIN_VOUCHES_OWN;
-	row.auth = config_auth(c, n, false);
-	row.trust = read_trust(c, n);
-	row.trusted_addresses = config_cidrs(c, &addresses);
-	config_domain_reach(c, n, &row);
-	check_trust(c, n);
-	check_rest(n, &row);
-	return row;
+	return p;
 }
 
-static void put_addresses(struct config *c, const struct image_domain *row, uint32_t index)
+static void put_addresses(struct config *c, const struct image_policy *policy, uint32_t index)
 {
-	for (uint64_t i = 0; i < row->trusted_addresses.count; i++)
-		image_add_address(c->b, image_heap_cidr(c->b, row->trusted_addresses, i), index);
+	for (uint64_t i = 0; i < policy->trusted_addresses.count; i++)
+		image_add_address(c->b, image_heap_cidr(c->b, policy->trusted_addresses, i), index);
 }
 
 void config_domain(struct config *c, const struct config_node *n, struct config_where where)
 {
-	struct config_node dns = config_get(n, "distinguished_name", TYPE_STRING | TYPE_STRINGS);
-	struct image_domain row = read_row(c, n);
+	bool own = c->vouches_own, named;
+	struct image_policy policy = read_policy(c, n, &own);
+	struct image_domain row = { .flags = flags_of(n) | (own ? DOMAIN_VOUCHES_OWN : 0) };
 	uint32_t index, first;
 
-	if (!read_name(c, n, &row))
-		row.name = (struct image_str){ 0 };
-	index = image_add_domain(c->b, &row);
-	if (row.name.len) {
+	named = read_name(c, n, &row);
+	config_domain_reach(c, n, &row, &policy);
+	check_trust(c, n);
+	check_rest(n, row.flags);
+	index = image_add_domain(c->b, &row, &policy);
+	if (named) {
 		remember(c, index, where);
 		first = image_claim_name(c->b, index);
 		if (first != IMAGE_NONE)
 			complain_twice(c, n, c->where[first]);
 	}
-	for (size_t i = 0; i < config_list_count(&dns); i++) {
-		struct config_node e = config_list_at(&dns, i);
-
-		read_dn(c, &e, index);
-	}
-	put_addresses(c, &row, index);
+	read_dns(c, n, index);
+	put_addresses(c, &policy, index);
 }

@@ -54,7 +54,7 @@ static struct image_str read_value(struct config *c, const struct config_node *n
 /* Does the condition's value stand for the entry? */
 static bool stands_for(const struct config *c, struct span value, const struct image_domain *d)
 {
-	struct span name = image_heap_text(c->b, d->name);
+	struct span name = image_heap_ref(c->b, d->name);
 
 	if (value.p[0] != '.')
 		return !(d->flags & DOMAIN_WILDCARD) && span_eq(value, name);

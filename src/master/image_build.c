@@ -61,16 +61,23 @@ void image_builder_free(struct image_builder *b)
 	free(b->tls.p);
 	free(b->clusters.p);
 	free(b->identities.p);
+	free(b->policies.p);
 	free(b->domains.p);
-	free(b->dns.p);
 	free(b->hosts.p);
 	free(b->strip.p);
 	free(b->rules.p);
-	free(b->names.p);
 	free(b->limits.p);
 	free(b->auths.p);
 	free(b->addresses.p);
 	free(b->ids.p);
+	free(b->shares.p);
+	free(b->onces.p);
+	free(b->near.p);
+	free(b->names.p);
+	free(b->dns.p);
+	free(b->sans.p);
+	free(b->same_policies.p);
+	free(b->same_bytes.p);
 	free(b);
 }
 
@@ -94,7 +101,7 @@ uint64_t image_put(struct image_builder *b, const void *data, size_t len, size_t
 	if (!p)
 		return HEAP_START;
 	memset(p, 0, pad);
-	if (len)
+	if (data && len)
 		memcpy(p + pad, data, len);
 	return HEAP_START + b->heap.count - len;
 }
@@ -102,6 +109,58 @@ uint64_t image_put(struct image_builder *b, const void *data, size_t len, size_t
 struct image_str image_put_text(struct image_builder *b, struct span text)
 {
 	return (struct image_str){ .off = image_put(b, text.p, text.len, 1), .len = (uint32_t)text.len };
+}
+
+struct image_ref image_put_ref(struct image_builder *b, const void *rows, size_t count, size_t size)
+{
+	uint64_t off = count ? image_put(b, rows, count * size, IMAGE_UNIT) : 0;
+
+	if (off / IMAGE_UNIT >= UINT32_MAX || count > UINT32_MAX)
+		b->failed = true;
+	return (struct image_ref){ .at = (uint32_t)(off / IMAGE_UNIT), .count = (uint32_t)count };
+}
+
+/* Offset of bytes of which one copy is enough; 0 of none. */
+static uint64_t put_once(struct image_builder *b, const void *bytes, size_t len)
+{
+	uint32_t hash = image_hash(&b->h.hash_key, bytes, len);
+	struct buckets *t = &b->same_bytes;
+	struct once *new;
+
+	if (len == 0 || !buckets_room(b, t))
+		return 0;
+	for (uint64_t at = image_slot(hash, t->size); t->p[at].ref != IMAGE_NONE; at = image_slot_next(at, t->size)) {
+		const struct once *o = (const struct once *)(const void *)b->onces.p + t->p[at].ref;
+
+		if (t->p[at].hash == hash && o->len == len && memcmp(b->heap.p + (o->off - HEAP_START), bytes, len) == 0)
+			return o->off;
+	}
+	new = image_extend(b, &b->onces, 1, sizeof(*new));
+	if (!new)
+		return 0;
+	*new = (struct once){ .off = image_put(b, bytes, len, IMAGE_UNIT), .len = len };
+	buckets_put(t, hash, (uint32_t)(b->onces.count - 1));
+	return new->off;
+}
+
+struct image_str image_put_text_once(struct image_builder *b, struct span text)
+{
+	return (struct image_str){ .off = put_once(b, text.p, text.len), .len = (uint32_t)text.len };
+}
+
+struct image_section image_put_array_once(struct image_builder *b, const void *rows, size_t count, size_t size)
+{
+	return (struct image_section){ .off = put_once(b, rows, count * size), .count = count };
+}
+
+void *image_heap_unit(const struct image_builder *b, uint32_t at)
+{
+	return b->heap.p + ((size_t)at * IMAGE_UNIT - HEAP_START);
+}
+
+struct span image_heap_ref(const struct image_builder *b, struct image_ref r)
+{
+	return r.count ? span_of(image_heap_unit(b, r.at), r.count) : span_of("", 0);
 }
 
 struct image_section image_put_array(struct image_builder *b, const void *rows, size_t count, size_t size)
@@ -159,9 +218,28 @@ uint32_t image_add_rule(struct image_builder *b, const struct image_rule *row)
 	return add(b, &b->rules, row, sizeof(*row));
 }
 
-uint32_t image_add_domain(struct image_builder *b, const struct image_domain *row)
+/* Padding and all: rows are made by initialisers, so equal settings are equal bytes. */
+static uint32_t add_policy(struct image_builder *b, const struct image_policy *row)
 {
-	return add(b, &b->domains, row, sizeof(*row));
+	uint32_t hash = image_hash(&b->h.hash_key, row, sizeof(*row)), new;
+	struct buckets *t = &b->same_policies;
+
+	if (!buckets_room(b, t))
+		return 0;
+	for (uint64_t at = image_slot(hash, t->size); t->p[at].ref != IMAGE_NONE; at = image_slot_next(at, t->size))
+		if (t->p[at].hash == hash && memcmp(b->policies.p + t->p[at].ref * sizeof(*row), row, sizeof(*row)) == 0)
+			return t->p[at].ref;
+	new = add(b, &b->policies, row, sizeof(*row));
+	buckets_put(t, hash, new);
+	return new;
+}
+
+uint32_t image_add_domain(struct image_builder *b, const struct image_domain *row, const struct image_policy *policy)
+{
+	struct image_domain d = *row;
+
+	d.policy = add_policy(b, policy);
+	return add(b, &b->domains, &d, sizeof(d));
 }
 
 uint32_t image_domain_count(const struct image_builder *b)
@@ -191,19 +269,6 @@ void image_add_address(struct image_builder *b, struct image_cidr prefix, uint32
 	image_prefix_mask(&e.prefix);
 	b->h.address_bits[prefix.bits / 64] |= UINT64_C(1) << prefix.bits % 64;
 	(void)add(b, &b->addresses, &e, sizeof(e)); /* a failure is kept in the builder */
-}
-
-void image_add_dn(struct image_builder *b, const struct dn *dn, uint32_t domain)
-{
-	struct dn_entry e = {
-		.hash = siphash(&b->h.hash_key, dn->bytes, dn->len),
-		.key = image_put(b, dn->bytes, dn->len, 1),
-		.key_len = (uint32_t)dn->len,
-		.domain = domain,
-		.next = IMAGE_NONE,
-	};
-
-	(void)add(b, &b->dns, &e, sizeof(e)); /* a failure is kept in the builder */
 }
 
 void image_add_host(struct image_builder *b, struct span host, uint32_t flags)
@@ -241,152 +306,100 @@ void image_add_strip(struct image_builder *b, struct span name)
 	(void)add(b, &b->strip, &row, sizeof(row)); /* a failure is kept in the builder */
 }
 
-/* ---- names of domains ---- */
-
-static uint64_t name_hash(const struct image_builder *b, const struct image_domain *d)
-{
-	struct span name = image_heap_text(b, d->name);
-	char dotted[260];
-
-	if (!(d->flags & DOMAIN_WILDCARD))
-		return siphash(&b->h.hash_key, name.p, name.len);
-	dotted[0] = '.';
-	memcpy(dotted + 1, name.p, MIN(name.len, sizeof(dotted) - 1));
-	return siphash(&b->h.hash_key, dotted, 1 + MIN(name.len, sizeof(dotted) - 1));
-}
-
-/* Twice the buckets; every name is placed anew. */
-static bool grow_names(struct image_builder *b)
-{
-	size_t cap = b->names.cap ? b->names.cap * 2 : 64;
-	struct image_name_bucket *old = (struct image_name_bucket *)(void *)b->names.p, *p = malloc(cap * sizeof(*p));
-
-	if (!p) {
-		b->failed = true;
-		return false;
-	}
-	for (size_t i = 0; i < cap; i++)
-		p[i] = (struct image_name_bucket){ .domain = IMAGE_NONE };
-	for (size_t i = 0; i < b->names.cap; i++) {
-		size_t at = old[i].hash & (cap - 1);
-
-		if (old[i].domain == IMAGE_NONE)
-			continue;
-		while (p[at].domain != IMAGE_NONE)
-			at = (at + 1) & (cap - 1);
-		p[at] = old[i];
-	}
-	free(old);
-	b->names.p = (char *)p;
-	b->names.cap = b->names.count = cap;
-	return true;
-}
-
-static unsigned labels(struct span name)
-{
-	unsigned n = 1;
-
-	for (size_t i = 0; i < name.len; i++)
-		n += name.p[i] == '.';
-	return MIN(n, 63u);
-}
-
-uint32_t image_claim_name(struct image_builder *b, uint32_t domain)
-{
-	const struct image_domain *d = image_domain_row(b, domain), *other;
-	struct image_name_bucket *table;
-	uint64_t hash, at;
-
-	if (b->failed || ((b->names_used + 1) * 2 > b->names.cap && !grow_names(b)))
-		return IMAGE_NONE;
-	hash = name_hash(b, d);
-	table = (struct image_name_bucket *)(void *)b->names.p;
-	for (at = hash & (b->names.cap - 1); table[at].domain != IMAGE_NONE; at = (at + 1) & (b->names.cap - 1)) {
-		other = image_domain_row(b, table[at].domain);
-		if (table[at].hash == hash && !((other->flags ^ d->flags) & DOMAIN_WILDCARD) &&
-		    span_eq(image_heap_text(b, other->name), image_heap_text(b, d->name)))
-			return table[at].domain;
-	}
-	table[at] = (struct image_name_bucket){ .hash = hash, .domain = domain };
-	b->names_used++;
-	if (d->flags & DOMAIN_WILDCARD)
-		b->h.suffix_lengths |= 1ULL << labels(image_heap_text(b, d->name));
-	return IMAGE_NONE;
-}
-
 /* ---- writing ---- */
 
 struct piece {
 	struct image_section *section;
-	const void *p;
-	size_t count, size;
+	struct rows *rows;
+	size_t size;
 };
 
+/* Where each goes; what is written first tells all the rest. */
+static void lay_out(struct image_builder *b, const struct piece *pieces, size_t count)
+{
+	uint64_t at = HEAP_START + b->heap.count;
+
+	for (size_t i = 0; i < count; i++) {
+		at = (at + 63) & ~(uint64_t)63;
+		*pieces[i].section = (struct image_section){ .off = at, .count = pieces[i].rows->count };
+		at += pieces[i].rows->count * pieces[i].size;
+	}
+	b->h.size = at;
+}
+
+/* What is written is let go, so that a large image is in memory but once. */
 static int write_pieces(struct image_builder *b, int fd, const struct piece *pieces, size_t count)
 {
 	static const char zeros[64];
 	uint64_t at = HEAP_START + b->heap.count;
-	int rc;
+	int rc = shm_write(fd, &b->h, sizeof(b->h));
 
-	for (size_t i = 0; i < count; i++) {
-		at = (at + 63) & ~(uint64_t)63;
-		*pieces[i].section = (struct image_section){ .off = at, .count = pieces[i].count };
-		at += pieces[i].count * pieces[i].size;
-	}
-	b->h.size = at;
-	rc = shm_write(fd, &b->h, sizeof(b->h));
 	if (rc == 0)
 		rc = shm_write(fd, zeros, HEAP_START - sizeof(b->h));
 	if (rc == 0)
-		rc = shm_write(fd, b->heap.p, b->heap.count);
-	at = HEAP_START + b->heap.count;
+		rc = shm_move(fd, b->heap.p, b->heap.count);
 	for (size_t i = 0; i < count && rc == 0; i++) {
 		rc = shm_write(fd, zeros, pieces[i].section->off - at);
 		if (rc == 0)
-			rc = shm_write(fd, pieces[i].p, pieces[i].count * pieces[i].size);
-		at = pieces[i].section->off + pieces[i].count * pieces[i].size;
+			rc = shm_move(fd, pieces[i].rows->p, pieces[i].rows->count * pieces[i].size);
+		at = pieces[i].section->off + pieces[i].rows->count * pieces[i].size;
 	}
 	return rc == 0 ? shm_seal(fd) : rc;
 }
 
+static struct rows rows_of(const struct buckets *t)
+{
+	return (struct rows){ .p = (char *)t->p, .count = t->size };
+}
+
+static int publish(struct image_builder *b, struct rows *hosts, struct rows *addresses)
+{
+	struct rows names = rows_of(&b->names), dns = rows_of(&b->dns), sans = rows_of(&b->sans);
+	const struct piece pieces[] = {
+		{ &b->h.listeners, &b->listeners, sizeof(struct image_listener) },
+		{ &b->h.tls, &b->tls, sizeof(struct image_tls) },
+		{ &b->h.clusters, &b->clusters, sizeof(struct image_cluster) },
+		{ &b->h.identities, &b->identities, sizeof(struct image_identity) },
+		{ &b->h.policies, &b->policies, sizeof(struct image_policy) },
+		{ &b->h.domains, &b->domains, sizeof(struct image_domain) },
+		{ &b->h.limits, &b->limits, sizeof(struct image_limits) },
+		{ &b->h.auths, &b->auths, sizeof(struct image_auth) },
+		{ &b->h.strip, &b->strip, sizeof(struct image_str) },
+		{ &b->h.rules, &b->rules, sizeof(struct image_rule) },
+		{ &b->h.dn_table, &dns, sizeof(struct image_bucket) },
+		{ &b->h.san_table, &sans, sizeof(struct image_bucket) },
+		{ &b->h.name_table, &names, sizeof(struct image_bucket) },
+		{ &b->h.near, &b->near, sizeof(struct image_near) },
+		{ &b->h.hosts, hosts, sizeof(struct image_host) },
+		{ &b->h.ids, &b->ids, sizeof(struct image_id_bucket) },
+		{ &b->h.addresses, addresses, sizeof(struct image_address_bucket) },
+	};
+	int fd = shm_create("sipward-image"), rc;
+
+	if (fd < 0)
+		return fd;
+	lay_out(b, pieces, ARRAY_LEN(pieces));
+	rc = write_pieces(b, fd, pieces, ARRAY_LEN(pieces));
+	if (rc == 0)
+		return fd;
+	(void)close(fd); /* of no use; the first error counts */
+	return rc;
+}
+
 int image_builder_finish(struct image_builder *b)
 {
-	size_t dn_size = 0, host_size = 0, address_size = 0;
-	struct image_dn_bucket *dn_table = image_dn_table(b, &dn_size);
-	struct image_host *host_table = image_host_table(b, &host_size);
-	struct image_address_bucket *address_table = image_address_table(b, &address_size);
-	int fd, rc = -ENOMEM;
+	struct rows hosts = { 0 }, addresses = { 0 };
+	int rc = -ENOMEM;
 
 	if (b->ids.count == 0)
 		image_builder_ids(b, &(struct route_keys){ 0 });
-	if (b->names.cap == 0)
-		(void)grow_names(b); /* a failure is kept in the builder */
-	const struct piece pieces[] = {
-		{ &b->h.listeners, b->listeners.p, b->listeners.count, sizeof(struct image_listener) },
-		{ &b->h.tls, b->tls.p, b->tls.count, sizeof(struct image_tls) },
-		{ &b->h.clusters, b->clusters.p, b->clusters.count, sizeof(struct image_cluster) },
-		{ &b->h.identities, b->identities.p, b->identities.count, sizeof(struct image_identity) },
-		{ &b->h.domains, b->domains.p, b->domains.count, sizeof(struct image_domain) },
-		{ &b->h.limits, b->limits.p, b->limits.count, sizeof(struct image_limits) },
-		{ &b->h.auths, b->auths.p, b->auths.count, sizeof(struct image_auth) },
-		{ &b->h.strip, b->strip.p, b->strip.count, sizeof(struct image_str) },
-		{ &b->h.rules, b->rules.p, b->rules.count, sizeof(struct image_rule) },
-		{ &b->h.dn_table, dn_table, dn_size, sizeof(struct image_dn_bucket) },
-		{ &b->h.name_table, b->names.p, b->names.cap, sizeof(struct image_name_bucket) },
-		{ &b->h.hosts, host_table, host_size, sizeof(struct image_host) },
-		{ &b->h.ids, b->ids.p, b->ids.count, sizeof(struct image_id_bucket) },
-		{ &b->h.addresses, address_table, address_size, sizeof(struct image_address_bucket) },
-	};
-	fd = b->failed ? -ENOMEM : shm_create("sipward-image");
-	if (fd >= 0) {
-		rc = write_pieces(b, fd, pieces, ARRAY_LEN(pieces));
-		if (rc < 0)
-			close(fd);
-	} else {
-		rc = fd;
-	}
-	free(dn_table);
-	free(host_table);
-	free(address_table);
-	return rc < 0 ? rc : fd;
+	image_finish_keys(b);
+	hosts.p = (char *)image_host_table(b, &hosts.count);
+	addresses.p = (char *)image_address_table(b, &addresses.count);
+	if (!b->failed)
+		rc = publish(b, &hosts, &addresses);
+	free(hosts.p);
+	free(addresses.p);
+	b->failed = true; /* its rows are gone */
+	return rc;
 }

@@ -33,6 +33,11 @@ struct image_header *image_builder_header(struct image_builder *b);
 /* Copy to the heap.  Once memory has run out everything returns nothing and image_builder_finish fails. */
 struct image_str image_put_text(struct image_builder *b, struct span text);
 struct image_section image_put_array(struct image_builder *b, const void *rows, size_t count, size_t size);
+struct image_ref image_put_ref(struct image_builder *b, const void *rows, size_t count, size_t size);
+
+/* The same, but equal bytes stand there once: for what policies point to, so that equal policies are one row. */
+struct image_str image_put_text_once(struct image_builder *b, struct span text);
+struct image_section image_put_array_once(struct image_builder *b, const void *rows, size_t count, size_t size);
 
 /* Add a row; returns its index. */
 uint32_t image_add_listener(struct image_builder *b, const struct image_listener *row);
@@ -40,7 +45,9 @@ uint32_t image_add_tls(struct image_builder *b, const struct image_tls *row);
 uint32_t image_add_cluster(struct image_builder *b, const struct image_cluster *row);
 uint32_t image_add_identity(struct image_builder *b, const struct image_identity *row);
 uint32_t image_add_rule(struct image_builder *b, const struct image_rule *row);
-uint32_t image_add_domain(struct image_builder *b, const struct image_domain *row);
+
+/* An entry and its settings; `dns` and `policy` of the row are set here and by image_set_dns. */
+uint32_t image_add_domain(struct image_builder *b, const struct image_domain *row, const struct image_policy *policy);
 
 uint32_t image_add_auth(struct image_builder *b, const struct image_auth *row);
 uint32_t image_add_limits(struct image_builder *b, const struct image_limits *row);
@@ -48,8 +55,12 @@ uint32_t image_add_limits(struct image_builder *b, const struct image_limits *ro
 /* A prefix of a domain's trusted_addresses. */
 void image_add_address(struct image_builder *b, struct image_cidr prefix, uint32_t domain);
 
-/* A canonical DN leads to a domain. */
-void image_add_dn(struct image_builder *b, const struct dn *dn, uint32_t domain);
+/* A canonical DN leads to a domain; returns the key's place for image_set_dns. */
+uint32_t image_add_dn(struct image_builder *b, const uint8_t *canonical, size_t len, uint32_t domain);
+void image_set_dns(struct image_builder *b, uint32_t domain, const uint32_t *keys, uint32_t count);
+
+/* A SIP domain identity leads to a domain. */
+void image_add_san(struct image_builder *b, struct span canonical_host, uint32_t domain);
 
 /* A canonical host is ours; flags of several calls add up. */
 void image_add_host(struct image_builder *b, struct span host, uint32_t flags);
@@ -62,6 +73,7 @@ uint32_t image_domain_count(const struct image_builder *b);
 struct image_domain *image_domain_row(struct image_builder *b, uint32_t index);
 struct image_cidr image_heap_cidr(const struct image_builder *b, struct image_section s, uint64_t index);
 struct span image_heap_text(const struct image_builder *b, struct image_str s);
+struct span image_heap_ref(const struct image_builder *b, struct image_ref r);
 
 /*
  * The entry with the same name and kind as `domain`, added before it; IMAGE_NONE: it is the
@@ -72,7 +84,7 @@ uint32_t image_claim_name(struct image_builder *b, uint32_t domain);
 /* Once all domains are there: the table that leads from their keyed ids back to them. */
 void image_builder_ids(struct image_builder *b, const struct route_keys *keys);
 
-/* Lay out, write and seal.  The memfd, or -errno. */
+/* Lay out, write and seal; after this the builder can only be freed.  The memfd, or -errno. */
 MUST_USE int image_builder_finish(struct image_builder *b);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * image_rows - the builder of an image as image_build and image_tables see it;
- * for these two alone.
+ * image_rows - the builder of an image as image_build, image_keys and image_tables
+ * see it; for these alone.
  *
  * Process: master's loader.  May include: common/base.h, image_layout, image_build.
  */
@@ -18,11 +18,22 @@ struct rows {
 	size_t count, cap;
 };
 
-/* A DN of a domain, until the table is made. */
-struct dn_entry {
-	uint64_t hash, key;
-	uint32_t key_len, domain;
-	uint32_t next; /* entry of the same DN; IMAGE_NONE: last */
+/* A growing table of struct image_bucket. */
+struct buckets {
+	struct image_bucket *p;
+	size_t size, used;
+};
+
+/* Another domain of a key, until the lists are written. */
+struct share {
+	uint32_t domain;
+	uint32_t next; /* IMAGE_NONE: last */
+};
+
+/* Bytes that stand once on the heap. */
+struct once {
+	uint64_t off;
+	size_t len;
 };
 
 /* A trusted prefix of a domain, until the table is made. */
@@ -35,10 +46,14 @@ struct address_entry {
 struct image_builder {
 	struct image_header h;
 	struct rows heap;
-	struct rows listeners, tls, clusters, identities, domains, limits, dns, addresses, hosts, strip, rules, auths;
-	struct rows names; /* struct image_name_bucket, open addressing, while it grows */
-	struct rows ids;   /* struct image_id_bucket, the whole table */
-	size_t names_used;
+	struct rows listeners, tls, clusters, identities, policies, domains, limits, addresses, hosts, strip, rules, auths;
+	struct rows shares; /* struct share */
+	struct rows onces;  /* struct once */
+	struct rows ids;    /* struct image_id_bucket, the whole table */
+	struct rows near;   /* struct image_near */
+	struct buckets names, dns, sans; /* as they will stand in the image */
+	struct buckets same_policies;	 /* ref: index of policies */
+	struct buckets same_bytes;	 /* ref: index of onces */
 	bool failed;
 };
 
@@ -50,9 +65,20 @@ void *image_extend(struct image_builder *b, struct rows *r, size_t n, size_t siz
 /* Copy to the heap; the offset in the image. */
 uint64_t image_put(struct image_builder *b, const void *data, size_t len, size_t align);
 
+/* What stands at `at`, which counts from the image's start; valid until the heap grows. */
+void *image_heap_unit(const struct image_builder *b, uint32_t at);
+
+/* ---- image_keys.c ---- */
+
+/* Room for one more; false: the builder has failed. */
+MUST_USE bool buckets_room(struct image_builder *b, struct buckets *t);
+void buckets_put(struct buckets *t, uint32_t hash, uint32_t ref);
+
+/* Once all keys are there: their lists of domains, and DNs by likeness. */
+void image_finish_keys(struct image_builder *b);
+
 /* ---- image_tables.c: malloc'ed, *size buckets; NULL: the builder has failed ---- */
 
-struct image_dn_bucket *image_dn_table(struct image_builder *b, size_t *size);
 struct image_host *image_host_table(struct image_builder *b, size_t *size);
 struct image_address_bucket *image_address_table(struct image_builder *b, size_t *size);
 

@@ -11,80 +11,6 @@ static size_t table_size(size_t entries)
 	return n;
 }
 
-/* First pass: one bucket per DN; `first` is the first entry, `domains` how many. */
-static void place_dns(struct image_builder *b, struct image_dn_bucket *table, size_t mask, uint32_t *last)
-{
-	struct dn_entry *e = (struct dn_entry *)(void *)b->dns.p;
-
-	for (uint32_t i = 0; i < b->dns.count; i++) {
-		size_t at = e[i].hash & mask;
-
-		while (table[at].key_len && (table[at].hash != e[i].hash || table[at].key_len != e[i].key_len ||
-						memcmp(b->heap.p + (table[at].key - HEAP_START), b->heap.p + (e[i].key - HEAP_START), e[i].key_len)))
-			at = (at + 1) & mask;
-		if (table[at].key_len) {
-			e[last[at]].next = i;
-		} else {
-			table[at] = (struct image_dn_bucket){ .hash = e[i].hash, .key = e[i].key, .key_len = e[i].key_len, .first = i };
-			b->h.dn_count++;
-		}
-		last[at] = i;
-		table[at].domains++;
-	}
-}
-
-/* Second pass: the lists of domains onto the heap. */
-static void list_dns(struct image_builder *b, struct image_dn_bucket *table, size_t size)
-{
-	const struct dn_entry *e = (const struct dn_entry *)(const void *)b->dns.p;
-
-	for (size_t i = 0; i < size; i++) {
-		uint32_t entry = (uint32_t)table[i].first;
-
-		if (!table[i].key_len)
-			continue;
-		table[i].first = image_put(b, NULL, 0, 4);
-		for (; entry != IMAGE_NONE; entry = e[entry].next)
-			(void)image_put(b, &e[entry].domain, sizeof(uint32_t), 4); /* they stand one behind the other */
-	}
-}
-
-/* Each domain's own, which were added one behind the other. */
-static void list_dns_of_domains(struct image_builder *b)
-{
-	const struct dn_entry *e = (const struct dn_entry *)(const void *)b->dns.p;
-
-	for (uint32_t i = 0, next; i < b->dns.count; i = next) {
-		struct image_section *of = &image_domain_row(b, e[i].domain)->dns;
-
-		*of = image_put_array(b, NULL, 0, 0);
-		for (next = i; next < b->dns.count && e[next].domain == e[i].domain; next++, of->count++) {
-			struct image_str name = { .off = e[next].key, .len = e[next].key_len };
-
-			(void)image_put(b, &name, sizeof(name), 8); /* they stand one behind the other */
-		}
-	}
-}
-
-struct image_dn_bucket *image_dn_table(struct image_builder *b, size_t *size)
-{
-	struct image_dn_bucket *table;
-	uint32_t *last;
-
-	*size = table_size(b->dns.count);
-	table = calloc(*size, sizeof(*table));
-	last = calloc(*size, sizeof(*last));
-	if (table && last) {
-		place_dns(b, table, *size - 1, last);
-		list_dns(b, table, *size);
-		list_dns_of_domains(b);
-	} else {
-		b->failed = true;
-	}
-	free(last);
-	return table;
-}
-
 struct image_host *image_host_table(struct image_builder *b, size_t *size)
 {
 	const struct image_host *rows = (const struct image_host *)(const void *)b->hosts.p;
@@ -160,18 +86,18 @@ struct image_address_bucket *image_address_table(struct image_builder *b, size_t
 
 /* ---- keyed ids ---- */
 
-static void place_id(struct image_id_bucket *table, size_t mask, uint64_t id, uint32_t key, uint32_t domain)
+static void place_id(struct image_id_bucket *table, size_t size, uint64_t id, uint32_t key, uint32_t domain)
 {
-	size_t at = id & mask;
+	uint64_t mark = image_id_mark(key, id), at = image_slot((uint32_t)mark, size);
 
 	while (table[at].domain != IMAGE_NONE)
-		at = (at + 1) & mask;
-	table[at] = (struct image_id_bucket){ .id = id, .domain = domain, .key = key };
+		at = image_slot_next(at, size);
+	table[at] = (struct image_id_bucket){ .id = { (uint32_t)mark, (uint32_t)(mark >> 32) }, .domain = domain };
 }
 
 void image_builder_ids(struct image_builder *b, const struct route_keys *keys)
 {
-	size_t size = table_size(b->domains.count * (keys->tokens.count + 1));
+	size_t size = b->domains.count * (keys->tokens.count + 1) * 3 / 2 + 1;
 	struct image_id_bucket *table = image_extend(b, &b->ids, size, sizeof(*table));
 	char text[HOST_MAX + 2] = "*.";
 
@@ -179,14 +105,14 @@ void image_builder_ids(struct image_builder *b, const struct route_keys *keys)
 		table[i] = (struct image_id_bucket){ .domain = IMAGE_NONE };
 	for (uint32_t i = 0; table && i < b->domains.count; i++) {
 		const struct image_domain *d = image_domain_row(b, i);
-		struct span name = span_head(image_heap_text(b, d->name), HOST_MAX);
+		struct span name = span_head(image_heap_ref(b, d->name), HOST_MAX);
 
 		if (d->flags & DOMAIN_WILDCARD) {
 			memcpy(text + 2, name.p, name.len);
 			name = span_of(text, name.len + 2);
 		}
 		for (uint32_t k = 0; k < keys->tokens.count; k++)
-			place_id(table, size - 1, token_name_id(&keys->tokens, k, name), k, i);
-		place_id(table, size - 1, route_back_name_id(keys, name), IMAGE_ID_BACK, i);
+			place_id(table, size, token_name_id(&keys->tokens, k, name), k, i);
+		place_id(table, size, route_back_name_id(keys, name), IMAGE_ID_BACK, i);
 	}
 }

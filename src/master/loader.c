@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -15,6 +16,7 @@
 #include "master/proctitle.h"
 
 #define CHUNK 16384
+#define LOADER_NICE 10
 #define TEXT_MAX (1 << 20) /* more than 100 complaints ever need */
 #define DONE 'D'	   /* image and keys come with this one */
 #define TEXT 'T'
@@ -72,6 +74,7 @@ static int settle(int fd, pid_t master)
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGQUIT, SIG_IGN);
 	(void)signal(SIGUSR1, SIG_IGN);
+	(void)setpriority(PRIO_PROCESS, 0, LOADER_NICE); /* else it takes its time from the workers */
 	proctitle_set("sipward: loader");
 	return STDERR_FILENO + 1;
 }

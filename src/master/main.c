@@ -67,7 +67,7 @@ static int run(const char *config_path)
 		.control_socket_fd = -1,
 		.log_fd = -1,
 		.reload = { .loader = { .fd = -1, .result = { -1, -1 } }, .next = { .image_fd = -1, .keys_fd = -1 },
-			.log_fd = -1, .deadline = NEVER },
+			.fading = { .image_fd = -1, .keys_fd = -1 }, .fade_at = NEVER, .log_fd = -1, .deadline = NEVER },
 	};
 	rc = start(&m, &pid_fd);
 	if (rc == 0) {

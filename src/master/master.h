@@ -82,6 +82,8 @@ struct reload {
 	enum reload_state state;
 	struct loader loader;
 	struct generation next; /* PREPARING; in COMMITTING: the one before */
+	struct generation fading; /* replaced; kept until the workers have let go of it, for the last one frees the memory */
+	uint64_t fade_at;	/* NEVER: nothing fades */
 	int log_fd;		/* -1: the log goes where it went */
 	uint64_t deadline;
 	uint64_t last_number;	/* of the last generation that a child has heard of */

@@ -16,6 +16,7 @@
 #include "master/supervise.h"
 
 #define LOAD_TIME (300 * NSEC_PER_SEC)  /* a file that never ends must not end reloading for good */
+#define FADE_TIME (5 * NSEC_PER_SEC)	/* until the last worker has unmapped an image, slice by slice */
 #define ANSWER_TIME (10 * NSEC_PER_SEC) /* to build a generation; to commit it */
 
 /* ---- the end of a reload ---- */
@@ -58,6 +59,18 @@ static void cancel_for(struct master *m, const struct child *c, const char *what
 
 /* ---- committing ---- */
 
+/* Its keys are of no more use; freeing a large image takes milliseconds that no worker has. */
+static void fade(struct reload *r)
+{
+	if (r->next.keys_fd >= 0)
+		(void)close(r->next.keys_fd); /* nothing can be done about a failure */
+	r->next.keys_fd = -1;
+	generation_done(&r->fading);
+	r->fading = r->next;
+	r->next = (struct generation){ .image_fd = -1, .keys_fd = -1 };
+	r->fade_at = clock_mono_ns() + FADE_TIME;
+}
+
 static void finish_if_committed(struct master *m)
 {
 	struct reload *r = &m->reload;
@@ -69,7 +82,7 @@ static void finish_if_committed(struct master *m)
 	domain_blocks_reloaded(m);
 	reload_listeners(&m->current.listeners);
 	listeners_retire(&r->next.listeners, &m->current.listeners);
-	generation_done(&r->next);
+	fade(r);
 	(void)snprintf(text, sizeof(text), "generation %llu is in use", (unsigned long long)m->current.number);
 	end(m, true, text);
 }
@@ -323,7 +336,11 @@ uint64_t reload_tick(struct master *m, uint64_t now)
 		begin(m);
 	if (r->state == RELOAD_PREPARING)
 		(void)tell_prepare(m); /* cancelled or not, there is nothing more to do now */
-	return r->state == RELOAD_IDLE ? NEVER : r->deadline;
+	if (r->fade_at <= now) {
+		generation_done(&r->fading);
+		r->fade_at = NEVER;
+	}
+	return r->state == RELOAD_IDLE ? r->fade_at : MIN(r->deadline, r->fade_at);
 }
 
 void reload_abandon(struct master *m)

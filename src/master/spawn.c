@@ -76,6 +76,8 @@ static void forget(struct master *m)
 	m->current.img = NULL;
 	image_free(m->reload.next.img);
 	m->reload.next.img = NULL;
+	image_free(m->reload.fading.img);
+	m->reload.fading.img = NULL;
 	for (size_t i = 0; i < m->child_count; i++)
 		outbox_clear(&m->children[i].outbox);
 }

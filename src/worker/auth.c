@@ -35,7 +35,7 @@ static uint32_t domain_auth(const struct worker *w, const struct sip_msg *msg)
 	if (uri->scheme != URI_SIP && uri->scheme != URI_SIPS)
 		return IMAGE_NONE;
 	d = image_find_domain(w->img, span_of(text, host_canon(uri->host, text)));
-	return d == IMAGE_NONE || !image_domain_usable(w->img, d) ? IMAGE_NONE : w->img->domain[d].auth;
+	return d == IMAGE_NONE || !image_domain_usable(w->img, d) ? IMAGE_NONE : image_policy_of(w->img, d)->auth;
 }
 
 /* REFUSAL_NONE and *row NULL: nothing. */

@@ -174,6 +174,7 @@ struct worker {
 	unsigned handshake_steps; /* left in this turn */
 	unsigned completions, receives, requests; /* of this turn: for the wait */
 	uint32_t sweep;	  /* next slot to look at for re-judging; UINT32_MAX: pass is over */
+	bool reloaded;	  /* the pass under way is the first one after a reload */
 	uint64_t sweep_next; /* when the next pass begins */
 	struct load load;
 	struct neighbour_load neighbours[256];

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/auth/users.h"
+#include "common/clock.h"
 #include "common/ctl.h"
 #include "common/handover.h"
 #include "common/log.h"
@@ -18,6 +19,14 @@
 #include "worker/conn_table.h"
 #include "worker/links.h"
 #include "worker/upstream.h"
+
+/* An image that a reload has replaced. */
+struct retired {
+	struct retired *next;
+	struct image *img;
+};
+
+static struct retired *retired;
 
 /* A generation that is being built, or is ready. */
 struct control {
@@ -123,6 +132,40 @@ static struct siphash_key derive_way_back(const struct siphash_key *branch)
 	return k;
 }
 
+/* Unmapping a large image at once would hold up the loop. */
+static void retire(struct image *img)
+{
+	struct retired *r = img ? malloc(sizeof(*r)) : NULL;
+
+	if (!r) {
+		image_free(img);
+		return;
+	}
+	*r = (struct retired){ retired, img };
+	retired = r;
+}
+
+/* A slice of what is retired; true: there is more. */
+static bool free_retired(void)
+{
+	struct retired *r = retired;
+
+	if (r && image_free_some(r->img)) {
+		retired = r->next;
+		free(r);
+	}
+	return retired != NULL;
+}
+
+void control_took(struct worker *w, uint64_t begun)
+{
+	_Atomic uint64_t *longest = &w->h->states[w->h->worker].reload_us;
+	uint64_t us = (clock_cpu_ns() - begun) / 1000;
+
+	if (us > atomic_load(longest))
+		atomic_store(longest, us);
+}
+
 /* Swap between two events: from here on everything is judged and routed by the new generation. */
 static void use(struct worker *w, struct control *p)
 {
@@ -147,11 +190,12 @@ static void use(struct worker *w, struct control *p)
 			p->handover.sockets[i].fd = -1; /* the listeners' now */
 	}
 	handover_drop(&p->handover);
-	image_free(old_img);
+	retire(old_img);
 	log_setup(w->h->log_fd, NULL, w->img->h->log.format == LOG_JSON, (enum log_level)w->img->h->log.level);
 	counter_set(&w->counters->generation, w->img->h->generation);
 	atomic_store(&w->h->states[w->h->worker].generation, w->img->h->generation);
 	w->sweep = 0; /* judge all again */
+	w->reloaded = true;
 	explicit_bzero(&p->keys, sizeof(p->keys));
 	*p = (struct control){ 0 };
 }
@@ -177,15 +221,14 @@ int control_first_generation(struct worker *w, char why[static 256])
 	return 0;
 }
 
-bool control_step(struct worker *w)
+/* One context; false: there are no more, and the master is told how it went. */
+static bool build(struct worker *w, struct control *p)
 {
-	struct control *p = w->control;
+	uint64_t begun = clock_cpu_ns();
 	char why[256];
-	int more;
+	int more = tls_contexts_step(p->contexts, why);
 
-	if (!p->building)
-		return false;
-	more = tls_contexts_step(p->contexts, why);
+	control_took(w, begun);
 	if (more > 0)
 		return true;
 	p->building = false;
@@ -201,16 +244,34 @@ bool control_step(struct worker *w)
 	return false;
 }
 
+bool control_step(struct worker *w)
+{
+	uint64_t begun;
+	bool more;
+
+	if (retired) {
+		begun = clock_cpu_ns();
+		more = free_retired();
+		control_took(w, begun);
+		if (more)
+			return true;
+	}
+	return w->control->building && build(w, w->control);
+}
+
 /* ---- messages ---- */
 
 static void prepare(struct worker *w)
 {
 	struct control *p = w->control;
+	uint64_t begun = clock_cpu_ns();
 	const char *why = NULL;
 	int more;
 
-	if (message.arg == 0)
+	if (message.arg == 0) {
 		cancel(p); /* a first part begins anew */
+		atomic_store(&w->h->states[w->h->worker].reload_us, 0);
+	}
 	more = handover_take(&p->handover, &message, true);
 	if (more == 0)
 		return;
@@ -218,6 +279,7 @@ static void prepare(struct worker *w)
 		why = more == -ENOMEM ? "out of memory" : "the new generation came in a form that is not understood";
 	if (!why)
 		why = begin(w, p, p->handover.image_fd, p->handover.keys_fd);
+	control_took(w, begun);
 	if (!why)
 		return;
 	cancel(p);
@@ -227,10 +289,12 @@ static void prepare(struct worker *w)
 static void commit(struct worker *w)
 {
 	struct control *p = w->control;
+	uint64_t begun = clock_cpu_ns();
 
 	if (p->generation != message.generation || p->building)
 		return; /* the master has cancelled it meanwhile */
 	use(w, p);
+	control_took(w, begun);
 	send_text(w->h->control_fd, CTL_COMMITTED, w->img->h->generation, "");
 }
 

@@ -24,6 +24,9 @@ void control_on_event(struct worker *w);
 /* Build one more piece of a prepared generation; true: there is more to do. */
 bool control_step(struct worker *w);
 
+/* A step that a reload needs began at `begun` (clock_cpu_ns) and is over: status shows the longest. */
+void control_took(struct worker *w, uint64_t begun);
+
 /* Tell the master that this worker accepts. */
 void control_say_running(struct worker *w);
 

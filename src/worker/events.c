@@ -41,7 +41,7 @@ static void add_domains(struct log_line *l, const struct worker *w, const struct
 		return;
 	for (uint32_t i = 0; i < c->judgement.domain_count && n < sizeof(text) - 1; i++) {
 		const struct image_domain *d = &w->img->domain[c->judgement.domain[i]];
-		struct span name = image_text(w->img, d->name);
+		struct span name = image_ref_text(w->img, d->name);
 		int k = snprintf(text + n, sizeof(text) - n, "%s%s%.*s", i ? "," : "", d->flags & DOMAIN_WILDCARD ? "*." : "",
 		    SPAN_FMT(name));
 
@@ -94,7 +94,7 @@ static void publish(struct worker *w, struct conn *c)
 	if (c->facts)
 		copy_text(t.dn, sizeof(t.dn), peer_facts_dn_text(c->facts));
 	if (c->judgement.domain_count)
-		copy_text(t.domain, sizeof(t.domain), image_text(w->img, w->img->domain[c->judgement.domain[0]].name));
+		copy_text(t.domain, sizeof(t.domain), image_domain_name(w->img, c->judgement.domain[0]));
 	conn_row_write(row_of(w, c), &t);
 }
 
@@ -177,22 +177,18 @@ void events_handshake_done(struct worker *w, struct conn *c)
 /* The configured name that the refused one was probably meant to be, and how it differs. */
 static void add_nearest(struct log_line *l, const struct worker *w, const struct peer_facts *facts)
 {
-	struct span dn = peer_facts_dn(facts), key;
-	const struct image_dn_bucket *b = image_nearest_dn(w->img, (const uint8_t *)dn.p, dn.len);
+	struct span dn = peer_facts_dn(facts);
+	const struct image_key *k = image_nearest_dn(w->img, (const uint8_t *)dn.p, dn.len);
 	char text[512];
 	size_t n;
 
-	if (!b)
+	if (!k)
 		return;
-	key = span_of((const char *)w->img->h + b->key, b->key_len);
-	n = dn_print((const uint8_t *)key.p, key.len, text, sizeof(text));
+	n = dn_print(k->bytes, k->len, text, sizeof(text));
 	log_str(l, "nearest", span_of(text, n));
-	n = dn_explain_difference((const uint8_t *)dn.p, dn.len, (const uint8_t *)key.p, key.len, text, sizeof(text));
+	n = dn_explain_difference((const uint8_t *)dn.p, dn.len, k->bytes, k->len, text, sizeof(text));
 	log_str(l, "difference", span_of(text, n));
 }
-
-/* Looking through all configured names is for the curious operator, not for a million of them. */
-#define NEAREST_MAX 10000
 
 /* Why a handshake failed, counted and begun to be told; a flood of them does not become a flood of lines. */
 static void begin_refused(struct worker *w, struct conn *c, enum log_event event, struct log_line *l)
@@ -228,12 +224,13 @@ void events_handshake_failed(struct worker *w, struct conn *c)
 	}
 	begin_refused(w, c, EVENT_CONN_REFUSED, &l);
 	add_facts(&l, facts);
-	if (l.wanted && facts && j->verdict == PEER_DN_UNKNOWN && w->img->h->dn_count <= NEAREST_MAX)
+	if (l.wanted && facts && j->verdict == PEER_DN_UNKNOWN)
 		add_nearest(&l, w, facts);
 	log_end(&l);
 }
 
 #define EXPECTED_SHOWN 3 /* of the DNs that would have done */
+#define EXPECTED_MAX 16  /* that are compared */
 
 /* The names of the certificate by which a server without configured DN is known. */
 static void add_names(struct log_line *l, const struct peer_facts *facts)
@@ -251,16 +248,15 @@ static void add_names(struct log_line *l, const struct peer_facts *facts)
 }
 
 /* The DNs that would have done, and how the nearest of them differs. */
-static void add_dns(struct log_line *l, const struct worker *w, struct image_section dns, const struct peer_facts *facts)
+static void add_dns(struct log_line *l, const struct span *dns, unsigned count, const struct peer_facts *facts)
 {
-	const struct image_str *row = image_at(w->img, dns);
 	struct span seen = facts ? peer_facts_dn(facts) : SPAN_NONE, nearest = SPAN_NONE;
 	char text[512], expected[2048];
 	unsigned most = 0;
 	size_t n, len = 0;
 
-	for (uint64_t i = 0; i < dns.count; i++) {
-		struct span dn = image_text(w->img, row[i]);
+	for (unsigned i = 0; i < count; i++) {
+		struct span dn = dns[i];
 		unsigned common = dn_common_attributes((const uint8_t *)dn.p, dn.len, (const uint8_t *)seen.p, seen.len);
 
 		if (i < EXPECTED_SHOWN) {
@@ -279,21 +275,43 @@ static void add_dns(struct log_line *l, const struct worker *w, struct image_sec
 	log_str(l, "difference", span_of(text, n));
 }
 
+static unsigned dns_of_server(const struct worker *w, const struct image_server *s, struct span dns[static EXPECTED_MAX])
+{
+	const struct image_str *row = image_at(w->img, s->dns);
+	unsigned n = 0;
+
+	for (; n < s->dns.count && n < EXPECTED_MAX; n++)
+		dns[n] = image_text(w->img, row[n]);
+	return n;
+}
+
+static unsigned dns_of_domain(const struct worker *w, const struct image_domain *d, struct span dns[static EXPECTED_MAX])
+{
+	unsigned n = 0;
+
+	for (; n < d->dns.count && n < EXPECTED_MAX; n++)
+		dns[n] = image_domain_dn(w->img, d, n);
+	return n;
+}
+
 static void add_expected(struct log_line *l, const struct worker *w, const struct tls_expect *e,
     const struct peer_facts *facts)
 {
-	struct image_section dns = { 0 };
+	struct span dns[EXPECTED_MAX];
+	unsigned count = 0;
+	uint32_t domain;
 
 	if (e->kind == EXPECT_CONTAINER && *e->server) {
 		log_str(l, "server", image_text(w->img, (*e->server)->id));
-		dns = (*e->server)->dns;
+		count = dns_of_server(w, *e->server, dns);
 	} else if (e->kind == EXPECT_DOMAIN) {
 		log_str(l, "domain", e->name);
-		if (*e->domain != IMAGE_NONE)
-			dns = w->img->domain[*e->domain].dns;
+		domain = image_find_id(w->img, IMAGE_ID_BACK, e->id);
+		if (domain != IMAGE_NONE)
+			count = dns_of_domain(w, &w->img->domain[domain], dns);
 	}
-	if (dns.count) {
-		add_dns(l, w, dns, facts);
+	if (count) {
+		add_dns(l, dns, count, facts);
 	} else if (e->kind == EXPECT_DOMAIN) {
 		log_str(l, "expected", e->name);
 		if (facts)

@@ -143,7 +143,7 @@ static void offer(struct worker *w, struct conn *c, const struct sip_msg *msg, u
 
 	if (c->kind != CONN_EXTERNAL || domain == IMAGE_NONE || links_offered(w, c, domain))
 		return;
-	switch (w->img->domain[domain].reuse) {
+	switch (image_policy_of(w->img, domain)->reuse) {
 	case REUSE_ALIAS:
 		if (uri_param(msg->via.params, SPAN("alias"), &alias))
 			links_offer(w, c, domain);

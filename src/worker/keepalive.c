@@ -24,7 +24,7 @@ static struct span write_branch(const struct worker *w, const struct conn *c, ch
 	return put_done(&o);
 }
 
-static bool send_options(struct worker *w, struct conn *c, const struct link *l)
+static bool send_options(struct worker *w, struct conn *c, struct link *l)
 {
 	char uri[HOST_MAX + 8], branch[BRANCH_LEN];
 	struct put o = put_into(uri, sizeof(uri));
@@ -63,19 +63,19 @@ static bool is_due(const struct worker *w, const struct conn *c, uint32_t every)
 
 void keepalive_check(struct worker *w, struct conn *c)
 {
-	const struct link *l = c->domain_link;
-	const struct image_domain *d;
+	struct link *l = c->domain_link;
+	const struct image_policy *p;
 	bool sent = false;
 
-	if (!l || l->domain == IMAGE_NONE)
+	if (!l || link_domain(w, l) == IMAGE_NONE)
 		return;
-	d = &w->img->domain[l->domain];
+	p = image_policy_of(w->img, link_domain(w, l));
 	if (c->pinged > c->last_active) {
 		if (c->pinged + w->img->settings->pong_timeout * NSEC_PER_MSEC <= w->now)
 			conn_kill(w, c, "no answer to a keep-alive");
-	} else if (is_due(w, c, d->options_ping)) {
+	} else if (is_due(w, c, p->options_ping)) {
 		sent = send_options(w, c, l);
-	} else if (is_due(w, c, d->crlf_ping)) {
+	} else if (is_due(w, c, p->crlf_ping)) {
 		sent = send_crlf(w, c);
 	}
 	if (sent) {

@@ -1,6 +1,6 @@
 /*
- * link - one external domain as this worker is connected to it; for links.c
- * and link_connect.c alone.
+ * link - one external domain as this worker is connected to it; for links.c,
+ * link_table.c and link_connect.c alone.
  *
  * Process: worker.  May include: all of common, worker/conn, names, park.
  */
@@ -36,7 +36,8 @@ struct link {
 	struct link *next_busy; /* of those that links_tick must look at */
 	bool busy;
 	uint64_t id;		/* route_back_id of the entry */
-	uint32_t domain;	/* index in the current image; IMAGE_NONE: gone */
+	uint32_t found;		/* see link_domain */
+	uint64_t found_in;	/* generation of the image */
 	enum link_state state;
 	struct conn *dialing;
 	struct link_member *members;
@@ -55,6 +56,17 @@ struct link {
 	char name[HOST_MAX];
 };
 
+#define LINK_BUCKETS 16384 /* a power of two */
+
+struct links {
+	struct link *bucket[LINK_BUCKETS];
+	struct link *busy;
+	struct follow *follow; /* over which connection an INVITE's branch went */
+	size_t count;
+	unsigned look_at;     /* next bucket to look at */
+	unsigned buckets_due; /* after a reload: so many have not been looked at since */
+};
+
 /* ---- link_connect.c ---- */
 
 /* Begin a round of attempts: every host, every address of it. */
@@ -69,11 +81,29 @@ struct conn *link_datagram(struct worker *w, struct link *l);
 /* Nothing is sent there any more. */
 void link_drop_peer(struct worker *w, struct link *l);
 
-/* ---- links.c ---- */
+/* ---- link_table.c ---- */
+
+/*
+ * Is the name part of what the link is?  An entry that stands for many names
+ * and says neither where they are nor what DN they show has a link for each.
+ */
+struct span link_key_name(const struct worker *w, uint32_t domain, struct span name);
+
+/* The link of an entry, and perhaps of the name; made if there is none.  NULL: no memory. */
+MUST_USE struct link *link_get(struct worker *w, uint32_t domain, struct span asked);
+
+/* Forget what nothing has used for long, and find entries anew after a reload: a slice of the table. */
+void links_look_at_some(struct worker *w);
 
 /* Have links_tick look at it. */
 void link_busy(struct worker *w, struct link *l);
-/* The name that its server must prove: what was asked for, else the entry's. */
-struct span link_name(const struct worker *w, const struct link *l);
+/*
+ * Index of its entry in the image of now; IMAGE_NONE: gone.  After a reload it
+ * is found anew when it is first asked for, so a hundred thousand links do not
+ * hold up the loop; then, too, what had failed may be tried again.
+ */
+uint32_t link_domain(struct worker *w, struct link *l);
+/* The name that its server must prove: what was asked for, else the entry's, which must be there. */
+struct span link_name(struct worker *w, struct link *l);
 
 #endif

@@ -19,13 +19,13 @@ static uint16_t default_port(enum image_protocol protocol)
 	return protocol == PROTO_TLS ? 5061 : 5060;
 }
 
-static const struct image_domain *row_of(const struct worker *w, const struct link *l)
+static const struct image_domain *row_of(struct worker *w, struct link *l)
 {
-	return &w->img->domain[l->domain];
+	return &w->img->domain[link_domain(w, l)];
 }
 
 /* An entry without hosts is looked up by its own name. */
-static unsigned host_count(const struct worker *w, const struct link *l)
+static unsigned host_count(struct worker *w, struct link *l)
 {
 	return row_of(w, l)->hosts.count ? (unsigned)row_of(w, l)->hosts.count : 1;
 }
@@ -34,22 +34,22 @@ static unsigned host_count(const struct worker *w, const struct link *l)
 static enum names_status resolve(struct worker *w, struct link *l)
 {
 	const struct image_domain *d = row_of(w, l);
-	const struct image_target *host = image_at(w->img, d->hosts);
+	const struct image_target *host = image_unit(w->img, d->hosts.at);
+	enum image_protocol protocol = image_policy_of(w->img, link_domain(w, l))->protocol;
 	uint16_t port = 0;
 	struct span name = link_name(w, l);
 
 	if (d->hosts.count) {
 		host += l->host;
-		name = image_text(w->img, host->host);
+		name = image_ref_text(w->img, host->host);
 		port = host->port;
 	}
-	if (d->hosts.count && host->literal) {
+	if (d->hosts.count && host->literal && addr_parse(name, l->answer.target[0].addr)) {
 		l->answer.count = 1;
-		memcpy(l->answer.target[0].addr, host->addr, 16);
-		l->answer.target[0].port = port ? port : default_port((enum image_protocol)d->protocol);
+		l->answer.target[0].port = port ? port : default_port(protocol);
 		return NAMES_READY;
 	}
-	return names_ask(w->names, name, port, (enum image_protocol)d->protocol, w->now, &l->answer);
+	return names_ask(w->names, name, port, protocol, w->now, &l->answer);
 }
 
 static void wait_for_name(struct worker *w, struct link *l)
@@ -86,13 +86,13 @@ void link_begin(struct worker *w, struct link *l)
 }
 
 /* A resolver that lies must not turn us against our own side, where nothing has to be proved. */
-static bool leads_inside(const struct worker *w, const struct link *l, const uint8_t addr[16])
+static bool leads_inside(struct worker *w, struct link *l, const uint8_t addr[16])
 {
 	const struct image_domain *d = row_of(w, l);
-	const struct image_target *host = image_at(w->img, d->hosts);
+	const struct image_target *host = image_unit(w->img, d->hosts.at);
 	char text[ADDR_TEXT_MAX];
 
-	if (d->protocol == PROTO_TLS || (d->hosts.count && host[l->host].literal))
+	if (image_policy_of(w->img, link_domain(w, l))->protocol == PROTO_TLS || (d->hosts.count && host[l->host].literal))
 		return false;
 	return image_host_flags(w->img, span_of(text, addr_print(addr, text))) & (HOST_OURS | HOST_CONTAINER);
 }
@@ -100,12 +100,12 @@ static bool leads_inside(const struct worker *w, const struct link *l, const uin
 /* One target: true, its connect is under way. */
 static bool try_target(struct worker *w, struct link *l)
 {
-	const struct image_domain *d = row_of(w, l);
+	const struct image_policy *p = image_policy_of(w->img, link_domain(w, l));
 	struct dial_to to = {
 		.port = l->answer.target[l->target].port,
-		.tls = d->protocol == PROTO_TLS ? d->tls : IMAGE_NONE,
-		.sni = d->sni.len ? image_text(w->img, d->sni) : link_name(w, l),
-		.expect = { .kind = EXPECT_DOMAIN, .domain = &l->domain, .name = link_name(w, l) },
+		.tls = p->protocol == PROTO_TLS ? p->tls : IMAGE_NONE,
+		.sni = p->sni.len ? image_text(w->img, p->sni) : link_name(w, l),
+		.expect = { .kind = EXPECT_DOMAIN, .id = l->id, .name = link_name(w, l) },
 	};
 	const char *reason = "";
 
@@ -115,7 +115,7 @@ static bool try_target(struct worker *w, struct link *l)
 		why(l, REFUSAL_DOMAIN_DOWN, "its host has an address of ours");
 		return false;
 	}
-	if (d->protocol == PROTO_TLS && d->tls == IMAGE_NONE) {
+	if (p->protocol == PROTO_TLS && p->tls == IMAGE_NONE) {
 		why(l, REFUSAL_DOMAIN_DOWN, "no TLS profile to connect with");
 		return false;
 	}
@@ -132,7 +132,7 @@ static bool try_target(struct worker *w, struct link *l)
 
 void link_step(struct worker *w, struct link *l)
 {
-	while (l->domain != IMAGE_NONE && l->host < host_count(w, l)) {
+	while (link_domain(w, l) != IMAGE_NONE && l->host < host_count(w, l)) {
 		if (!l->answered) {
 			switch (resolve(w, l)) {
 			case NAMES_PENDING:

@@ -12,83 +12,7 @@
 #include "worker/link.h"
 #include "worker/told.h"
 
-#define BUCKETS 4096 /* a power of two */
 #define STREAM_ABOVE 1300 /* RFC 3261 18.1.1: larger requests go by a stream */
-#define FORGET_AFTER (60 * NSEC_PER_SEC)
-#define FORGET_SLICE 64 /* buckets looked at in one turn */
-
-struct links {
-	struct link *bucket[BUCKETS];
-	struct link *busy;
-	struct follow *follow; /* over which connection an INVITE's branch went */
-	size_t count;
-	unsigned forget_at; /* next bucket to look at */
-};
-
-/* ---- the table ---- */
-
-static struct link **bucket_of(struct links *ls, uint64_t id, struct span name)
-{
-	static const struct siphash_key fixed; /* the id is a keyed hash already; names of one entry come from inside */
-
-	return &ls->bucket[(id ^ siphash(&fixed, name.p, name.len)) & (BUCKETS - 1)];
-}
-
-static struct link *find(struct links *ls, uint64_t id, struct span name)
-{
-	struct link *l = *bucket_of(ls, id, name);
-
-	while (l && (l->id != id || !span_eq(span_of(l->name, l->name_len), name)))
-		l = l->next;
-	return l;
-}
-
-/*
- * Is the name part of what the link is?  An entry that stands for many names
- * and says neither where they are nor what DN they show has a link for each.
- */
-static struct span key_name(const struct worker *w, uint32_t domain, struct span name)
-{
-	const struct image_domain *d = &w->img->domain[domain];
-
-	return d->flags & DOMAIN_WILDCARD && (d->hosts.count == 0 || !(d->flags & DOMAIN_HAS_DN)) ? name : SPAN_NONE;
-}
-
-static struct link *get(struct worker *w, uint32_t domain, struct span asked)
-{
-	uint64_t id = route_back_id(w->img, &w->keys, domain);
-	struct span name = key_name(w, domain, asked);
-	struct link *l = find(w->links, id, name), **at;
-
-	if (l)
-		return l;
-	l = calloc(1, sizeof(*l));
-	if (!l)
-		return NULL;
-	l->id = id;
-	l->domain = domain;
-	memcpy(l->name, name.p ? name.p : "", name.len);
-	l->name_len = name.len;
-	at = bucket_of(w->links, id, name);
-	l->next = *at;
-	*at = l;
-	w->links->count++;
-	return l;
-}
-
-struct span link_name(const struct worker *w, const struct link *l)
-{
-	return l->name_len ? span_of(l->name, l->name_len) : image_text(w->img, w->img->domain[l->domain].name);
-}
-
-void link_busy(struct worker *w, struct link *l)
-{
-	if (l->busy)
-		return;
-	l->busy = true;
-	l->next_busy = w->links->busy;
-	w->links->busy = l;
-}
 
 int links_new(struct worker *w)
 {
@@ -100,19 +24,6 @@ int links_new(struct worker *w)
 	}
 	w->links = ls;
 	return 0;
-}
-
-void links_reload(struct worker *w)
-{
-	for (unsigned i = 0; i < BUCKETS; i++)
-		for (struct link *l = w->links->bucket[i]; l; l = l->next) {
-			l->domain = image_find_id(w->img, IMAGE_ID_BACK, l->id);
-			if (l->state == LINK_FAILED)
-				l->next_try = w->now; /* what was wrong may have been set right */
-			l->answered = false;
-			link_busy(w, l); /* what waits for an entry that is gone is refused */
-			l->retry_due = true;
-		}
 }
 
 /* ---- connections of a link ---- */
@@ -180,9 +91,9 @@ void links_offer(struct worker *w, struct conn *c, uint32_t domain)
 	struct link *l;
 
 	/* With a name of its own for each link nothing tells which of them the peer is. */
-	if (key_name(w, domain, SPAN("x")).len || c->datagram || (!c->tls && w->img->domain[domain].protocol == PROTO_TLS))
+	if (link_key_name(w, domain, SPAN("x")).len || c->datagram || (!c->tls && image_policy_of(w->img, domain)->protocol == PROTO_TLS))
 		return;
-	l = get(w, domain, SPAN_NONE);
+	l = link_get(w, domain, SPAN_NONE);
 	if (!l || !add_member(w, l, c))
 		return; /* without memory the peer's connection is not reused */
 	l->used = w->now;
@@ -198,26 +109,26 @@ bool links_offered(const struct worker *w, const struct conn *c, uint32_t domain
 
 void links_judge(struct worker *w, struct conn *c)
 {
-	const struct link *l = c->domain_link;
+	uint32_t domain = c->domain_link ? link_domain(w, c->domain_link) : IMAGE_NONE;
 
 	c->judgement = (struct peer_judgement){ .generation = w->img->h->generation, .blocks = w->img->blocks,
 		.verdict = PEER_PLAIN, .valid_until = INT64_MAX };
-	if (!l || l->domain == IMAGE_NONE)
+	if (domain == IMAGE_NONE)
 		c->judgement.verdict = PEER_DN_UNKNOWN;
-	else if (!image_domain_usable(w->img, l->domain))
-		c->judgement.verdict = judge_use(w->img, l->domain);
-	else if (c->tls && w->img->domain[l->domain].tls == IMAGE_NONE)
+	else if (!image_domain_usable(w->img, domain))
+		c->judgement.verdict = judge_use(w->img, domain);
+	else if (c->tls && image_policy_of(w->img, domain)->tls == IMAGE_NONE)
 		c->judgement.verdict = PEER_CHAIN_INVALID; /* a reload has left nothing to prove it by */
 	else if (c->tls)
-		judge_server(w->img, w->img->domain[l->domain].tls, c->facts, l->domain, link_name(w, l), w->wall,
+		judge_server(w->img, image_policy_of(w->img, domain)->tls, c->facts, domain, link_name(w, c->domain_link), w->wall,
 		    &c->judgement);
 	else
 		judge_address(w->img, c->addr, false, &c->judgement);
 }
 
-bool links_speaks_for(const struct worker *w, const struct conn *c, uint64_t id)
+bool links_speaks_for(struct worker *w, const struct conn *c, uint64_t id)
 {
-	if (c->kind == CONN_DOMAIN && c->domain_link && c->domain_link->id == id && c->domain_link->domain != IMAGE_NONE)
+	if (c->kind == CONN_DOMAIN && c->domain_link && c->domain_link->id == id && link_domain(w, c->domain_link) != IMAGE_NONE)
 		return true;
 	for (uint32_t i = 0; i < c->judgement.domain_count; i++)
 		if (route_back_id(w->img, &w->keys, c->judgement.domain[i]) == id)
@@ -226,13 +137,13 @@ bool links_speaks_for(const struct worker *w, const struct conn *c, uint64_t id)
 }
 
 /* May requests to this link's domain go over the connection?  It may be closed on the way to the answer. */
-static bool usable(struct worker *w, const struct link *l, struct conn *c)
+static bool usable(struct worker *w, struct link *l, struct conn *c)
 {
 	if (c->state != CONN_OPEN || !conn_judge_again(w, c) || !links_speaks_for(w, c, l->id))
 		return false;
-	if (!c->tls && w->img->domain[l->domain].protocol == PROTO_TLS)
+	if (!c->tls && image_policy_of(w->img, link_domain(w, l))->protocol == PROTO_TLS)
 		return false; /* trusted by its address: good for what it asks, not for what is meant for TLS */
-	return c->kind == CONN_DOMAIN || w->img->domain[l->domain].reuse != REUSE_NEVER;
+	return c->kind == CONN_DOMAIN || image_policy_of(w->img, link_domain(w, l))->reuse != REUSE_NEVER;
 }
 
 static struct conn *any_conn(struct worker *w, struct link *l)
@@ -339,8 +250,8 @@ static enum links_pick by_datagram(struct worker *w, struct link *l, const struc
 
 enum links_pick links_pick(struct worker *w, const struct links_ask *ask, struct links_answer *out)
 {
-	struct link *l = get(w, ask->domain, ask->name);
-	bool datagrams = w->img->domain[ask->domain].protocol == PROTO_UDP;
+	struct link *l = link_get(w, ask->domain, ask->name);
+	bool datagrams = image_policy_of(w->img, ask->domain)->protocol == PROTO_UDP;
 	enum links_pick pick;
 	struct conn *c;
 
@@ -356,7 +267,7 @@ enum links_pick links_pick(struct worker *w, const struct links_ask *ask, struct
 	if (c)
 		return ready(w, ask, c, out);
 	out->conn = NULL;
-	if (w->img->domain[l->domain].reuse != REUSE_NEVER && elsewhere(w, l, told_reusable(l->id), out)) {
+	if (image_policy_of(w->img, link_domain(w, l))->reuse != REUSE_NEVER && elsewhere(w, l, told_reusable(l->id), out)) {
 		remember(w, ask, out->post.incarnation, out->post.slot, out->post.generation);
 		return LINKS_POST;
 	}
@@ -381,7 +292,7 @@ enum links_pick links_pick_any(struct worker *w, const struct links_ask *ask, st
 		out->conn = c;
 		return conn_queued(c) > w->img->settings->queue_bytes ? LINKS_FULL : LINKS_READY;
 	}
-	l = get(w, ask->domain, ask->name);
+	l = link_get(w, ask->domain, ask->name);
 	if (l && elsewhere(w, l, id, out))
 		return LINKS_POST;
 	return links_pick(w, ask, out);
@@ -407,38 +318,10 @@ bool links_park(struct worker *w, struct link *l, struct conn *from, struct span
 
 /* ---- once per turn ---- */
 
-static bool forgettable(const struct worker *w, const struct link *l)
-{
-	return !l->busy && !l->members && !l->dialing && !l->park.first && l->state != LINK_RESOLVING &&
-	    l->used + FORGET_AFTER < w->now;
-}
-
-static void forget_some(struct worker *w)
-{
-	struct links *ls = w->links;
-
-	for (unsigned i = 0; i < FORGET_SLICE; i++, ls->forget_at = (ls->forget_at + 1) & (BUCKETS - 1)) {
-		struct link **at = &ls->bucket[ls->forget_at];
-
-		while (*at) {
-			struct link *l = *at;
-
-			if (!forgettable(w, l)) {
-				at = &l->next;
-				continue;
-			}
-			*at = l->next;
-			ls->count--;
-			link_drop_peer(w, l);
-			free(l);
-		}
-	}
-}
-
 /* A name that it waits for may be there, or has been given up. */
 static void resolved(struct worker *w, struct link *l)
 {
-	if (l->domain != IMAGE_NONE && w->img->domain[l->domain].protocol != PROTO_UDP) {
+	if (link_domain(w, l) != IMAGE_NONE && image_policy_of(w->img, link_domain(w, l))->protocol != PROTO_UDP) {
 		link_step(w, l);
 		return;
 	}
@@ -486,9 +369,13 @@ uint64_t links_tick(struct worker *w)
 		resolving |= l->state == LINK_RESOLVING;
 	}
 	if (w->links->count)
-		forget_some(w);
+		links_look_at_some(w);
+	else
+		w->links->buckets_due = 0;
 	for (struct link *l = w->links->busy; l; l = l->next_busy)
 		if (l->step_due || l->retry_due)
 			return w->now;
+	if (w->links->buckets_due)
+		return w->now;
 	return resolving ? w->now + LINK_RESOLVE_POLL : UINT64_MAX;
 }

@@ -63,7 +63,7 @@ MUST_USE enum links_pick links_pick_flow(struct worker *w, uint64_t flow, struct
 /* Keep a message until the link is there or given up; false: no room. */
 MUST_USE bool links_park(struct worker *w, struct link *l, struct conn *from, struct span message);
 
-/* The image has changed: find the entries anew. */
+/* The image has changed: entries are found anew, slice by slice and when they are asked for. */
 void links_reload(struct worker *w);
 
 /* A connection that we opened is open; one of any kind that belongs to links has ended. */
@@ -82,7 +82,7 @@ bool links_offered(const struct worker *w, const struct conn *c, uint32_t domain
 void links_judge(struct worker *w, struct conn *c);
 
 /* Does the connection speak for the domain with this id (route_back_id): judged as it, or opened by us to it? */
-bool links_speaks_for(const struct worker *w, const struct conn *c, uint64_t id);
+bool links_speaks_for(struct worker *w, const struct conn *c, uint64_t id);
 
 /* Names have been resolved. */
 void links_names_changed(struct worker *w);

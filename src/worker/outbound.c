@@ -133,7 +133,7 @@ static enum refusal forward_elsewhere(struct worker *w, struct conn *c, const st
 	struct rewrite_request how;
 	size_t len;
 
-	p->to = hop_end_elsewhere(w, p->where.flow ? PROTO_TLS : (enum image_protocol)w->img->domain[p->where.domain].protocol);
+	p->to = hop_end_elsewhere(w, p->where.flow ? PROTO_TLS : (enum image_protocol)image_policy_of(w->img, p->where.domain)->protocol);
 	how = plan_rewrite(w, c, msg, p, via, routes);
 	len = how.via.len ? rewrite_request(w->img, msg, &how, w->answer, ANSWER_MAX) : 0;
 	if (len == 0)
@@ -247,7 +247,7 @@ struct answerer {
 };
 
 /* Only the domain that the request went to may answer. */
-static bool speaks_for(const struct worker *w, const struct answerer *a, const struct way_back *way)
+static bool speaks_for(struct worker *w, const struct answerer *a, const struct way_back *way)
 {
 	uint32_t domain;
 
@@ -255,7 +255,7 @@ static bool speaks_for(const struct worker *w, const struct answerer *a, const s
 		return links_speaks_for(w, a->conn, way->domain);
 	if (a->conn) {
 		domain = image_find_id(w->img, IMAGE_ID_BACK, way->domain);
-		return domain != IMAGE_NONE && w->img->domain[domain].protocol == PROTO_UDP &&
+		return domain != IMAGE_NONE && image_policy_of(w->img, domain)->protocol == PROTO_UDP &&
 		    image_domain_usable(w->img, domain);
 	}
 	for (uint32_t i = 0; i < a->post->domain_count; i++)

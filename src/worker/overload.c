@@ -102,7 +102,7 @@ void overload_turn(struct worker *w)
 
 enum refusal overload_request(struct worker *w, const struct sip_msg *msg, uint32_t domain, bool has_token)
 {
-	const struct image_limits *l = domain == IMAGE_NONE ? NULL : limits_at(w, w->img->domain[domain].limits);
+	const struct image_limits *l = domain == IMAGE_NONE ? NULL : limits_at(w, image_policy_of(w->img, domain)->limits);
 
 	if (lags(w, msg, has_token) ||
 	    !take(w, FOR_ALL, 0, w->img->settings->overload_messages * 1000, msg, has_token))
@@ -142,7 +142,7 @@ bool overload_judged(struct worker *w, struct conn *c, bool is_new)
 
 	overload_gone(w, c);
 	for (uint32_t i = 0; i < c->judgement.domain_count; i++) {
-		const struct image_limits *l = limits_at(w, w->img->domain[c->judgement.domain[i]].limits);
+		const struct image_limits *l = limits_at(w, image_policy_of(w->img, c->judgement.domain[i])->limits);
 		uint64_t id;
 
 		if (!l || !l->connections)

@@ -49,7 +49,10 @@ struct judge_want tls_peer_want(const struct tls_peer *p)
 		break;
 	}
 	if (e->kind == EXPECT_DOMAIN)
-		return (struct judge_want){ .role = JUDGE_SERVER, .as = JUDGE_DOMAIN, .domain = *e->domain, .name = e->name };
+		return (struct judge_want){ .role = JUDGE_SERVER,
+			.as = JUDGE_DOMAIN,
+			.domain = image_find_id(committed, IMAGE_ID_BACK, e->id),
+			.name = e->name };
 	return (struct judge_want){ .role = JUDGE_SERVER, .as = JUDGE_CONTAINER, .server = *e->server };
 }
 

@@ -29,8 +29,7 @@ enum tls_expect_kind {
 
 struct tls_expect {
 	enum tls_expect_kind kind;
-	/* EXPECT_DOMAIN: index of image_domain in the committed image, IMAGE_NONE once it is gone; the owner keeps it true. */
-	const uint32_t *domain;
+	uint64_t id; /* EXPECT_DOMAIN: of the entry, its route_back_id, which outlives reloads */
 	/* ... and the canonical domain that was asked for (RFC 5922 4: what the certificate must name when no DN is configured). */
 	struct span name;
 	/* EXPECT_CONTAINER: its row in the committed image, NULL once it is gone; the owner keeps it true. */

@@ -32,7 +32,7 @@
 #define HEADERS_MAX 4096	  /* upper bound of limits.header_fields */
 #define UNFOLDED_MAX (1048576 + 2) /* upper bound of limits.header_bytes, and an empty line */
 #define HANDSHAKE_STEPS 4	  /* in one turn: a storm of new peers must not delay established calls */
-#define SWEEP_SLICE 256		  /* connections looked at in one turn when all are judged again */
+#define SWEEP_SLICE 64		  /* connections looked at in one turn when all are judged again */
 #define LOG_LINES 1000		  /* about single messages and refusals, in one second */
 
 /*
@@ -215,6 +215,7 @@ static bool is_stuck(const struct worker *w, const struct conn *c)
 static void sweep(struct worker *w)
 {
 	uint32_t top = conn_table_top(w->conns), n = 0;
+	uint64_t begun = w->reloaded ? clock_cpu_ns() : 0;
 
 	if (w->sweep == UINT32_MAX) {
 		if (w->now < w->sweep_next)
@@ -237,7 +238,10 @@ static void sweep(struct worker *w)
 		if (conn_judge_again(w, c) && w->draining && idle_enough(c))
 			conn_close(w, c, "draining");
 	}
+	if (w->reloaded)
+		control_took(w, begun);
 	if (w->sweep >= top) {
+		w->reloaded = false;
 		w->sweep = UINT32_MAX;
 		w->sweep_next = w->now + NSEC_PER_SEC / (w->draining ? 20 : 1);
 	}

@@ -15,6 +15,7 @@
 #include "common/keys_layout.h"
 #include "common/settings.h"
 #include "common/x509/facts.h"
+#include "support/key_rows.h"
 #include "support/issue.h"
 #include "worker/tls.h"
 #include "worker/tls_context.h"
@@ -74,6 +75,11 @@ UNUSED static struct image_str edge_text(struct edge *e, const char *text)
 	if (!text)
 		return (struct image_str){ 0 };
 	return (struct image_str){ .off = edge_put(e, text, strlen(text)), .len = (uint32_t)strlen(text) };
+}
+
+UNUSED static struct image_ref edge_ref(struct edge *e, const char *text)
+{
+	return (struct image_ref){ .at = (uint32_t)(edge_put(e, text, strlen(text)) / IMAGE_UNIT), .count = (uint32_t)strlen(text) };
 }
 
 UNUSED static void edge_key(struct edge *e, enum keys_kind kind, uint32_t profile, unsigned char *der, int len)
@@ -143,24 +149,40 @@ UNUSED static void edge_put_profile(struct edge *e, const struct edge_profile *p
 }
 
 /* The subject of a certificate leads to a domain. */
-UNUSED static void edge_put_dn(struct edge *e, struct image_dn_bucket table[static 4], const struct issued *of, uint32_t domain)
+UNUSED static void edge_put_dn(struct edge *e, struct image_bucket table[static 4], const struct issued *of, uint32_t domain)
 {
 	struct image_header *h = (void *)e->block;
+	uint8_t key[KEY_ROW_MAX];
 	static struct dn dn;
-	uint64_t hash, at;
+	size_t len;
 
 	if (!of)
 		return;
 	MUST(facts_name_dn(X509_get_subject_name(of->cert), &dn) == DN_OK);
-	hash = siphash(&h->hash_key, dn.bytes, dn.len);
-	for (at = hash & 3; table[at].key_len;)
-		at = (at + 1) & 3;
-	table[at] = (struct image_dn_bucket){ .hash = hash,
-		.key = edge_put(e, dn.bytes, dn.len),
-		.key_len = (uint32_t)dn.len,
-		.domains = 1,
-		.first = edge_put(e, &domain, sizeof(domain)) };
-	h->dn_count++;
+	len = key_rows_make(key, dn.bytes, dn.len, 1, domain);
+	key_rows_place(table, 4, image_hash(&h->hash_key, dn.bytes, dn.len), (uint32_t)(edge_put(e, key, len) / IMAGE_UNIT));
+}
+
+/* What tells a domain over reloads. */
+UNUSED static uint64_t edge_domain_id(uint32_t domain)
+{
+	return (domain + UINT64_C(1)) * UINT64_C(0x100000001);
+}
+
+UNUSED static void edge_put_ids(struct edge *e)
+{
+	struct image_header *h = (void *)e->block;
+	struct image_id_bucket table[4] = { { .domain = IMAGE_NONE }, { .domain = IMAGE_NONE }, { .domain = IMAGE_NONE },
+		{ .domain = IMAGE_NONE } };
+
+	for (uint32_t i = 0; i < 2; i++) {
+		uint64_t mark = image_id_mark(IMAGE_ID_BACK, edge_domain_id(i)), at = image_slot((uint32_t)mark, 4);
+
+		while (table[at].domain != IMAGE_NONE)
+			at = image_slot_next(at, 4);
+		table[at] = (struct image_id_bucket){ { (uint32_t)mark, (uint32_t)(mark >> 32) }, i };
+	}
+	h->ids = (struct image_section){ .off = edge_put(e, table, sizeof(table)), .count = 4 };
 }
 
 /* The domain, perhaps a second one, and the table that leads to them. */
@@ -168,21 +190,25 @@ UNUSED static void edge_put_domain(struct edge *e, const struct edge_want *want)
 {
 	struct image_header *h = (void *)e->block;
 	struct image_domain domain[2] = {
-		{ .name = edge_text(e, "partner.example"),
+		{ .name = edge_ref(e, "partner.example"),
 		    .flags = (want->known ? DOMAIN_HAS_DN : 0) | (want->disabled ? 0 : DOMAIN_ENABLED) |
 			(want->wildcards ? DOMAIN_ALLOW_WILDCARD : 0) },
-		{ .name = edge_text(e, "other.example"), .flags = DOMAIN_HAS_DN | DOMAIN_ENABLED },
+		{ .name = edge_ref(e, "other.example"), .flags = DOMAIN_HAS_DN | DOMAIN_ENABLED, .policy = 1 },
 	};
-	struct image_dn_bucket table[4] = { 0 };
+	struct image_policy policy[2] = { 0 };
+	struct image_bucket table[4];
 	struct image_spki key;
 
 	if (want->domain_trust) {
 		MUST(facts_spki(want->domain_trust->cert, key.sha256));
-		domain[0].trust = (struct image_section){ .off = edge_put(e, &key, sizeof(key)), .count = 1 };
+		policy[0].trust = (struct image_section){ .off = edge_put(e, &key, sizeof(key)), .count = 1 };
 	}
+	key_rows_clear(table, 4);
 	edge_put_dn(e, table, want->known, 0);
 	edge_put_dn(e, table, want->other, 1);
 	h->domains = (struct image_section){ .off = edge_put(e, domain, sizeof(domain)), .count = 2 };
+	edge_put_ids(e);
+	h->policies = (struct image_section){ .off = edge_put(e, policy, sizeof(policy)), .count = 2 };
 	h->dn_table = (struct image_section){ .off = edge_put(e, table, sizeof(table)), .count = 4 };
 }
 
@@ -234,7 +260,8 @@ UNUSED static bool edge_build(struct edge *e, const struct edge_want *want, cons
 		.settings = &h->settings,
 		.tls = (const void *)(e->block + h->tls.off),
 		.cluster = (const void *)(e->block + h->clusters.off),
-		.domain = (const void *)(e->block + h->domains.off) };
+		.domain = (const void *)(e->block + h->domains.off),
+		.policy = (const void *)(e->block + h->policies.off) };
 	e->set = tls_contexts_new(&e->img, (const void *)e->keys, old ? old->set : NULL);
 	MUST(e->set);
 	for (st = 1; st == 1;)

@@ -25,21 +25,23 @@ UNUSED static uint32_t put_domain(struct image_builder *b, const char *name, con
 {
 	bool wild = name[0] == '*';
 	struct image_domain row = {
-		.name = image_put_text(b, span_str(name + (wild ? 2 : 0))),
+		.name = image_put_ref(b, name + (wild ? 2 : 0), strlen(name) - (wild ? 2 : 0), 1),
 		.flags = DOMAIN_ENABLED | (wild ? DOMAIN_WILDCARD : 0) | (dn ? DOMAIN_HAS_DN : 0),
-		.order = image_domain_count(b),
+	};
+	struct image_policy policy = {
 		.tls = IMAGE_NONE,
 		.limits = IMAGE_NONE,
 		.auth = IMAGE_NONE,
 		.trusted_addresses = image_put_array(b, &(struct image_cidr){ .bits = 104 }, 1, sizeof(struct image_cidr)),
 		.trust = image_put_array(b, &(struct image_spki){ .sha256 = { 1 } }, 1, sizeof(struct image_spki)),
 	};
-	uint32_t index = image_add_domain(b, &row);
+	uint32_t index = image_add_domain(b, &row, &policy), key;
 
 	if (dn) {
 		struct dn canonical = dn_of(dn);
 
-		image_add_dn(b, &canonical, index);
+		key = image_add_dn(b, canonical.bytes, canonical.len, index);
+		image_set_dns(b, index, &key, 1);
 	}
 	return index;
 }

@@ -13,6 +13,7 @@
 #include "common/image.h"
 #include "common/sip/msg.h"
 #include "common/sip/uri.h"
+#include "support/key_rows.h"
 
 #define TEST_IMAGE_MAX 65536
 #define TEST_IMAGE_TABLE 64 /* buckets; more than twice the names */
@@ -62,6 +63,13 @@ static inline struct image_str test_image_str(struct test_image *t, const char *
 	return (struct image_str){ at, (uint32_t)len, 0 };
 }
 
+static inline struct image_ref test_image_ref(struct test_image *t, const char *text)
+{
+	struct image_str s = test_image_str(t, text);
+
+	return (struct image_ref){ (uint32_t)(s.off / IMAGE_UNIT), s.len };
+}
+
 /* Up to four texts, ended by NULL. */
 static inline struct image_section test_image_texts(struct test_image *t, const char *const *text)
 {
@@ -73,12 +81,6 @@ static inline struct image_section test_image_texts(struct test_image *t, const 
 	at = test_image_room(t, sizeof(one));
 	memcpy(t->bytes + at, one, n * sizeof(one[0]));
 	return (struct image_section){ at, n };
-}
-
-static inline size_t test_image_bucket(const struct test_image *t, const char *name, uint64_t *hash)
-{
-	*hash = siphash(&t->img.h->hash_key, name, strlen(name));
-	return (size_t)(*hash & (TEST_IMAGE_TABLE - 1));
 }
 
 static inline void test_image_hosts(struct test_image *t, struct image_header *h)
@@ -95,8 +97,7 @@ static inline void test_image_hosts(struct test_image *t, struct image_header *h
 	h->hosts = (struct image_section){ test_image_room(t, TEST_IMAGE_TABLE * sizeof(*table)), TEST_IMAGE_TABLE };
 	table = (struct image_host *)(void *)(t->bytes + h->hosts.off);
 	for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
-		uint64_t hash;
-		size_t at = test_image_bucket(t, hosts[i].name, &hash);
+		size_t at = siphash(&h->hash_key, hosts[i].name, strlen(hosts[i].name)) % TEST_IMAGE_TABLE;
 
 		while (table[at].name.len)
 			at = (at + 1) % TEST_IMAGE_TABLE;
@@ -106,19 +107,16 @@ static inline void test_image_hosts(struct test_image *t, struct image_header *h
 
 static inline void test_image_names(struct test_image *t, struct image_header *h, const struct image_domain *domain)
 {
-	struct image_name_bucket *table;
+	struct image_bucket *table;
 
 	h->name_table = (struct image_section){ test_image_room(t, TEST_IMAGE_TABLE * sizeof(*table)), TEST_IMAGE_TABLE };
-	table = (struct image_name_bucket *)(void *)(t->bytes + h->name_table.off);
-	for (size_t i = 0; i < TEST_IMAGE_TABLE; i++)
-		table[i].domain = IMAGE_NONE;
+	table = (struct image_bucket *)(void *)(t->bytes + h->name_table.off);
+	key_rows_clear(table, TEST_IMAGE_TABLE);
 	for (uint32_t i = 0; i < D_COUNT; i++) {
-		struct span name = image_text(&t->img, domain[i].name);
+		struct span name = image_ref_text(&t->img, domain[i].name);
 		bool wild = domain[i].flags & DOMAIN_WILDCARD;
 		unsigned labels = 1;
 		char key[HOST_MAX + 2];
-		uint64_t hash;
-		size_t at;
 
 		if (i == D_TWIN)
 			continue; /* the first of a name is found */
@@ -128,11 +126,7 @@ static inline void test_image_names(struct test_image *t, struct image_header *h
 			h->suffix_lengths |= UINT64_C(1) << MIN(labels, 63u);
 		key[0] = '.';
 		memcpy(key + wild, name.p, name.len);
-		key[wild + name.len] = '\0';
-		at = test_image_bucket(t, key, &hash);
-		while (table[at].domain != IMAGE_NONE)
-			at = (at + 1) % TEST_IMAGE_TABLE;
-		table[at] = (struct image_name_bucket){ hash, i, 0 };
+		key_rows_place(table, TEST_IMAGE_TABLE, image_hash(&h->hash_key, key, wild + name.len), i);
 	}
 }
 
@@ -149,11 +143,14 @@ static inline void test_image_entries(struct test_image *t, struct image_header 
 {
 	struct image_identity *id;
 	struct image_domain *d;
+	struct image_policy *p;
 
 	h->identities = (struct image_section){ test_image_room(t, D_COUNT * sizeof(*id)), D_COUNT };
 	h->domains = (struct image_section){ test_image_room(t, D_COUNT * sizeof(*d)), D_COUNT };
 	id = (struct image_identity *)(void *)(t->bytes + h->identities.off);
 	d = (struct image_domain *)(void *)(t->bytes + h->domains.off);
+	h->policies = (struct image_section){ test_image_room(t, D_COUNT * sizeof(*p)), D_COUNT };
+	p = (struct image_policy *)(void *)(t->bytes + h->policies.off);
 	for (uint32_t i = 0; i < D_COUNT; i++) {
 		const struct test_entry *e = &entry[i];
 
@@ -168,14 +165,15 @@ static inline void test_image_entries(struct test_image *t, struct image_header 
 			.numbers = test_image_texts(t, e->numbers),
 			.keep = test_image_texts(t, e->keep),
 		};
-		d[i] = (struct image_domain){ .name = test_image_str(t, e->name),
+		d[i] = (struct image_domain){ .name = test_image_ref(t, e->name),
 					      .flags = e->flags | DOMAIN_ENABLED | DOMAIN_HAS_DN | DOMAIN_ENFORCE,
-					      .identity = i,
-					      .order = i };
+					      .policy = i };
+		p[i] = (struct image_policy){ .identity = i };
 	}
 	test_image_names(t, h, d);
 	t->img.identity = id;
 	t->img.domain = d;
+	t->img.policy = p;
 }
 
 static inline void test_image_strip(struct test_image *t)
@@ -229,11 +227,11 @@ static inline void test_image_tables(struct test_image *t, struct image_header *
 static inline void test_image_put_id(struct image *img, uint32_t key, uint64_t id, uint32_t domain)
 {
 	struct image_id_bucket *ids = (struct image_id_bucket *)(uintptr_t)image_at(img, img->h->ids);
-	size_t at = id % TEST_IMAGE_TABLE;
+	uint64_t mark = image_id_mark(key, id), at = image_slot((uint32_t)mark, TEST_IMAGE_TABLE);
 
 	while (ids[at].domain != IMAGE_NONE)
-		at = (at + 1) % TEST_IMAGE_TABLE;
-	ids[at] = (struct image_id_bucket){ id, domain, key };
+		at = image_slot_next(at, TEST_IMAGE_TABLE);
+	ids[at] = (struct image_id_bucket){ { (uint32_t)mark, (uint32_t)(mark >> 32) }, domain };
 }
 
 /* The image; built at the first call. */

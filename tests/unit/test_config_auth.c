@@ -107,8 +107,8 @@ Test(config_auth, good)
 	cr_assert_not_null(img);
 	cr_assert_eq(img->h->auths.count, 2);
 	cr_assert_eq(img->listener[0].auth, 0);
-	cr_assert_eq(img->domain[0].auth, 1);
-	cr_assert_eq(img->domain[1].auth, IMAGE_NONE);
+	cr_assert_eq(image_policy_of(img, 0)->auth, 1);
+	cr_assert_eq(image_policy_of(img, 1)->auth, IMAGE_NONE);
 	cr_assert(span_eq(image_text(img, img->auth[0].realm), SPAN("voice.example")));
 	cr_assert_eq(img->auth[0].algorithms, 1u << AUTH_SHA512_256 | 1u << AUTH_SHA256);
 	cr_assert_eq(img->auth[0].nonce_lifetime, 300);

@@ -168,12 +168,12 @@ Test(config_image, domains)
 	cr_assert_eq(d[1].flags, DOMAIN_WILDCARD | DOMAIN_ENABLED | DOMAIN_ENFORCE | DOMAIN_HAS_DN | DOMAIN_VOUCHES_OWN);
 	cr_assert_eq(d[2].flags, DOMAIN_ENFORCE | DOMAIN_VOUCHES_OWN);
 	cr_assert_eq(d[3].flags, DOMAIN_ENABLED | DOMAIN_ENFORCE, "its own vouches_for says nothing of \"own\"");
-	target = image_at(img, d[0].hosts);
-	IS(img, target[0].host, "sbc.partner.example");
+	target = image_unit(img, d[0].hosts.at);
+	cr_assert(span_eq(image_ref_text(img, target[0].host), SPAN("sbc.partner.example")));
 	cr_assert_eq(target[0].port, 0, "SRV may tell");
-	cr_assert_eq(d[0].trust.count, 1);
-	cr_assert_eq(d[1].trust.off, d[0].trust.off, "the same list is written once");
-	cr_assert_eq(d[2].trust.count, 0);
+	cr_assert_eq(image_policy_of(img, 0)->trust.count, 1);
+	cr_assert_eq(image_policy_of(img, 1)->trust.off, image_policy_of(img, 0)->trust.off, "the same list is written once");
+	cr_assert_eq(image_policy_of(img, 2)->trust.count, 0);
 	cr_assert_eq(dn_from_text(SPAN("CN=a"), &dn, NULL), DN_OK);
 	found = image_find_dn(img, dn.bytes, dn.len);
 	cr_assert(found.count == 2 && found.index[0] == 0 && found.index[1] == 1);
@@ -183,13 +183,13 @@ Test(config_image, domains)
 Test(config_image, identities)
 {
 	struct image *img = load();
-	const struct image_identity *global = &img->identity[img->h->identity], *own = &img->identity[img->domain[1].identity],
-				    *other = &img->identity[img->domain[3].identity];
+	const struct image_identity *global = &img->identity[img->h->identity], *own = &img->identity[image_policy_of(img, 1)->identity],
+				    *other = &img->identity[image_policy_of(img, 3)->identity];
 	const struct image_str *s;
 
 	cr_assert_eq(img->h->identities.count, 3, "domains that say the same share a row");
-	cr_assert_eq(img->domain[0].identity, img->h->identity);
-	cr_assert_eq(img->domain[1].identity, img->domain[2].identity, "in whatever order");
+	cr_assert_eq(image_policy_of(img, 0)->identity, img->h->identity);
+	cr_assert_eq(image_policy_of(img, 1)->identity, image_policy_of(img, 2)->identity, "in whatever order");
 	IS(img, global->header, "X-Caller");
 	cr_assert_not(global->vouches_default);
 	s = image_at(img, global->vouches);

@@ -48,7 +48,7 @@ Test(image, header)
 	cr_assert_eq(img->h->generation, 7);
 	cr_assert_eq(img->settings->header_bytes, 65536);
 	cr_assert_eq(img->h->listeners.count, 2);
-	cr_assert_eq(img->h->dn_count, 3);
+	cr_assert_eq(img->h->near.count, 3);
 	cr_assert_eq(img->strip.count, 2, "a doubled name stands once");
 	cr_assert(img->strip.filter >> 15 & 1 && img->strip.filter >> 19 & 1);
 	for (const struct image_section *s = &img->h->listeners; s <= &img->h->strip; s++)
@@ -167,15 +167,19 @@ Test(image, cidr)
 Test(image, nearest_dn)
 {
 	struct image *img = built();
-	struct dn near = dn_of("CN=sip.partner.example,O=Partner,C=AT"), far = dn_of("OU=nobody"), same = dn_of("CN=other,O=x");
-	const struct image_dn_bucket *got = image_nearest_dn(img, near.bytes, near.len);
+	struct dn near = dn_of("CN=sip.partner.example,O=Partner,C=AT"), far = dn_of("OU=nobody"), same = dn_of("CN=other,O=x"),
+		  alike = dn_of("CN=s1p-partner\\D0\\B5.example");
+	const struct image_key *got = image_nearest_dn(img, near.bytes, near.len);
 
 	cr_assert_not_null(got);
 	cr_assert_eq(got->domains, 2);
 	cr_assert_null(image_nearest_dn(img, far.bytes, far.len));
 	got = image_nearest_dn(img, same.bytes, same.len);
 	cr_assert_not_null(got);
-	cr_assert_eq(got->key_len, same.len);
+	cr_assert_eq(got->len, same.len);
+	cr_assert_eq(got->domains, 1);
+	got = image_nearest_dn(img, alike.bytes, alike.len);
+	cr_assert(got && got->domains == 2, "one with another letter, 1 for i and a hyphen for a dot");
 	image_free(img);
 }
 
@@ -201,7 +205,7 @@ Test(image, many)
 	img = image_attach(fd);
 	close(fd);
 	cr_assert_not_null(img);
-	cr_assert_eq(img->h->dn_count, MANY / 2);
+	cr_assert_eq(img->h->near.count, MANY / 2);
 	for (unsigned i = 0; i < MANY; i++) {
 		struct dn key;
 
@@ -226,7 +230,11 @@ static struct image *attach_bytes(const void *p, size_t len, bool seal)
 	cr_assert(fd >= 0 && shm_write(fd, p, len) == 0 && (!seal || shm_seal(fd) == 0));
 	img = image_attach(fd);
 	close(fd);
-	return img;
+	if (!img || image_verify(img))
+		return img;
+	image_free(img);
+	errno = EBADMSG;
+	return NULL;
 }
 
 static uint8_t *copy_of(int fd, size_t *len)
@@ -274,7 +282,7 @@ Test(image, truncated)
 /* Offsets in a section's rows. */
 #define IN_HEADER(field) offsetof(struct image_header, field)
 
-enum base { OF_HEADER, OF_LISTENERS, OF_TLS, OF_CLUSTERS, OF_IDENTITIES, OF_DOMAINS, OF_RULES };
+enum base { OF_HEADER, OF_LISTENERS, OF_TLS, OF_CLUSTERS, OF_IDENTITIES, OF_DOMAINS, OF_RULES, OF_POLICIES };
 
 static const struct {
 	const char *why;
@@ -290,7 +298,7 @@ static const struct {
 	{ "a section not aligned", OF_HEADER, IN_HEADER(domains.off), 8, 1001 },
 	{ "too many rows", OF_HEADER, IN_HEADER(identities.count), 8, 1u << 20 },
 	{ "rows that overflow", OF_HEADER, IN_HEADER(listeners.count), 8, UINT64_MAX / 2 },
-	{ "a table of no power of two", OF_HEADER, IN_HEADER(name_table.count), 8, 3 },
+	{ "a table of no power of two", OF_HEADER, IN_HEADER(hosts.count), 8, 3 },
 	{ "an empty table of names", OF_HEADER, IN_HEADER(name_table.count), 8, 0 },
 	{ "an empty table of DNs", OF_HEADER, IN_HEADER(dn_table.count), 8, 0 },
 	{ "an empty table of hosts", OF_HEADER, IN_HEADER(hosts.count), 8, 0 },
@@ -310,17 +318,21 @@ static const struct {
 	{ "a cluster's servers", OF_CLUSTERS, offsetof(struct image_cluster, servers.off), 8, UINT64_MAX - 7 },
 	{ "an identity's hosts", OF_IDENTITIES, offsetof(struct image_identity, vouches.off), 8, UINT64_MAX - 7 },
 	{ "an identity's source", OF_IDENTITIES, offsetof(struct image_identity, source), 1, 9 },
-	{ "a domain's name", OF_DOMAINS, offsetof(struct image_domain, name.off), 8, UINT64_MAX },
-	{ "a domain's identity", OF_DOMAINS, offsetof(struct image_domain, identity), 4, 1 },
+	{ "a domain's name", OF_DOMAINS, offsetof(struct image_domain, name.at), 4, UINT32_MAX },
+	{ "a domain's policy", OF_DOMAINS, offsetof(struct image_domain, policy), 4, 50 },
+	{ "a domain's DNs", OF_DOMAINS, offsetof(struct image_domain, dns.at), 4, UINT32_MAX },
+	{ "a policy's identity", OF_POLICIES, offsetof(struct image_policy, identity), 4, 1 },
 	{ "a rule's conditions", OF_RULES, offsetof(struct image_rule, conditions.off), 8, UINT64_MAX - 7 },
 	{ "a rule's cluster", OF_RULES, offsetof(struct image_rule, cluster), 4, 1 },
 	{ "a rule that refuses without a status", OF_RULES, offsetof(struct image_rule, cluster), 4, IMAGE_NONE },
-	{ "a table of ids of no power of two", OF_HEADER, IN_HEADER(ids.count), 8, 3 },
+	{ "an empty table of ids", OF_HEADER, IN_HEADER(ids.count), 8, 0 },
 	{ "an empty table of addresses", OF_HEADER, IN_HEADER(addresses.count), 8, 0 },
-	{ "a domain's hosts", OF_DOMAINS, offsetof(struct image_domain, hosts.off), 8, UINT64_MAX - 7 },
-	{ "a domain's profile", OF_DOMAINS, offsetof(struct image_domain, tls), 4, 5 },
-	{ "a domain's limits", OF_DOMAINS, offsetof(struct image_domain, limits), 4, 5 },
-	{ "a domain's addresses", OF_DOMAINS, offsetof(struct image_domain, trusted_addresses.off), 8, 3 },
+	{ "a domain's hosts", OF_DOMAINS, offsetof(struct image_domain, hosts.at), 4, UINT32_MAX },
+	{ "a policy's profile", OF_POLICIES, offsetof(struct image_policy, tls), 4, 5 },
+	{ "a policy's limits", OF_POLICIES, offsetof(struct image_policy, limits), 4, 5 },
+	{ "a policy's addresses", OF_POLICIES, offsetof(struct image_policy, trusted_addresses.off), 8, 3 },
+	{ "a policy's pins", OF_POLICIES, offsetof(struct image_policy, pins.count), 8, 1u << 20 },
+	{ "the likenesses", OF_HEADER, IN_HEADER(near.count), 8, 1u << 20 },
 };
 
 Test(image, wrong)
@@ -328,7 +340,7 @@ Test(image, wrong)
 	size_t len;
 	uint8_t *p = copy_of(build(), &len);
 	const struct image_header *h = (const struct image_header *)(void *)p;
-	const uint64_t base[] = { 0, h->listeners.off, h->tls.off, h->clusters.off, h->identities.off, h->domains.off, h->rules.off };
+	const uint64_t base[] = { 0, h->listeners.off, h->tls.off, h->clusters.off, h->identities.off, h->domains.off, h->rules.off, h->policies.off };
 
 	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
 		uint8_t saved[8], *at = p + base[wrong[i].base] + wrong[i].at;
@@ -348,14 +360,14 @@ Test(image, full_tables)
 	size_t len;
 	uint8_t *p = copy_of(build(), &len);
 	const struct image_header *h = (const struct image_header *)(void *)p;
-	struct image_name_bucket *name = (struct image_name_bucket *)(void *)(p + h->name_table.off);
+	struct image_bucket *name = (struct image_bucket *)(void *)(p + h->name_table.off);
 	struct image_host *host = (struct image_host *)(void *)(p + h->hosts.off), some = { .name = { .off = 64, .len = 1 } };
-	struct image_name_bucket names[64];
+	struct image_bucket names[16];
 
 	cr_assert_eq(h->name_table.count, ARRAY_LEN(names));
 	memcpy(names, name, sizeof(names));
 	for (uint64_t i = 0; i < h->name_table.count; i++)
-		name[i].domain = 0;
+		name[i].ref = 0;
 	cr_assert_null(attach_bytes(p, len, true), "names");
 	memcpy(name, names, sizeof(names));
 	for (uint64_t i = 0; i < h->hosts.count; i++)
@@ -373,7 +385,7 @@ static void look_around(const struct image *img)
 		uint32_t domain = image_find_domain(img, span_str(hosts[i].host));
 
 		if (domain != IMAGE_NONE)
-			(void)image_cidr_has(img, img->domain[domain].trusted_addresses, addr);
+			(void)image_cidr_has(img, image_policy_of(img, domain)->trusted_addresses, addr);
 		(void)image_host_is_local(img, span_str(hosts[i].host));
 	}
 	ask_rules(img);

@@ -6,6 +6,7 @@
 
 #include "common/x509/facts.h"
 #include "common/x509/judge.h"
+#include "support/key_rows.h"
 #include "support/issue.h"
 
 /* ---- certificates ---- */
@@ -166,30 +167,26 @@ static struct image_section put_crls(struct world *w, const struct crl *want)
 	return (struct image_section){ put(w, rows, n * sizeof(rows[0])), n };
 }
 
-static void put_dn(struct world *w, struct image_dn_bucket table[4], const char *subject, const uint32_t *domains, uint32_t count)
+static void put_dn(struct world *w, struct image_bucket table[4], const char *subject, const uint32_t *domains, uint32_t count)
 {
 	const struct image_header *h = w->img.h;
 	X509_NAME *name = issue_name(subject);
+	uint32_t first = count == 1 ? domains[0] : (uint32_t)(put(w, domains, count * sizeof(*domains)) / IMAGE_UNIT);
+	uint8_t key[KEY_ROW_MAX];
 	static struct dn dn;
-	uint64_t hash, i;
 
 	MUST(facts_name_dn(name, &dn) == DN_OK);
 	X509_NAME_free(name);
-	hash = siphash(&h->hash_key, dn.bytes, dn.len);
-	for (i = hash & 3; table[i].key_len;)
-		i = (i + 1) & 3;
-	table[i] = (struct image_dn_bucket){ .hash = hash,
-		.key = put(w, dn.bytes, dn.len),
-		.key_len = (uint32_t)dn.len,
-		.domains = count,
-		.first = put(w, domains, count * sizeof(*domains)) };
+	key_rows_place(table, 4, image_hash(&h->hash_key, dn.bytes, dn.len),
+	    (uint32_t)(put(w, key, key_rows_make(key, dn.bytes, dn.len, count, first)) / IMAGE_UNIT));
 }
 
 static struct world *world(const struct want *want)
 {
 	static struct world w;
 	struct image_header *h = (void *)w.bytes;
-	struct image_dn_bucket table[4] = { 0 };
+	struct image_bucket table[4];
+	struct image_policy policy = { 0 };
 	struct image_tls tls = { .peer_usage = want->usage, .crl_check = want->check, .crl_expired = want->expired };
 	struct image_domain domain[DOMAINS] = { [D_ON] = { .flags = DOMAIN_ENABLED }, [D_TWO] = { .flags = DOMAIN_ENABLED } };
 
@@ -199,14 +196,17 @@ static struct world *world(const struct want *want)
 	w.img = (struct image){ .h = h, .size = sizeof(w.bytes), .settings = &h->settings };
 	tls.trust = put_keys(&w, want->trust, TRUST_MAX);
 	tls.crls = put_crls(&w, want->crl);
-	domain[D_ON].trust = domain[D_OFF].trust = domain[D_TWO].trust = put_keys(&w, &want->domain_trust, 1);
+	policy.trust = put_keys(&w, &want->domain_trust, 1);
+	key_rows_clear(table, 4);
 	put_dn(&w, table, CONFIGURED, (uint32_t[]){ D_ON, D_OFF, D_TWO }, 3);
 	put_dn(&w, table, SWITCHED_OFF, (uint32_t[]){ D_OFF }, 1);
 	h->tls = (struct image_section){ put(&w, &tls, sizeof(tls)), 1 };
 	h->domains = (struct image_section){ put(&w, domain, sizeof(domain)), DOMAINS };
+	h->policies = (struct image_section){ put(&w, &policy, sizeof(policy)), 1 };
 	h->dn_table = (struct image_section){ put(&w, table, sizeof(table)), 4 };
 	w.img.tls = (const void *)(w.bytes + h->tls.off);
 	w.img.domain = (const void *)(w.bytes + h->domains.off);
+	w.img.policy = (const void *)(w.bytes + h->policies.off);
 	return &w;
 }
 

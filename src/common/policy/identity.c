@@ -30,7 +30,7 @@ uint32_t identity_domain(const struct image *img, const struct peer_judgement *p
 	host = span_of(text, host_canon(uri->host, text));
 	for (uint32_t i = 0; host.len && i < peer->domain_count; i++) {
 		const struct image_domain *d = &img->domain[peer->domain[i]];
-		size_t fit = d->flags & DOMAIN_WILDCARD ? (size_t)d->name.len + 1 : SIZE_MAX;
+		size_t fit = d->flags & DOMAIN_WILDCARD ? (size_t)d->name.count + 1 : SIZE_MAX;
 
 		if (fit > best_fit && image_domain_covers(img, peer->domain[i], host)) {
 			best = peer->domain[i];
@@ -112,7 +112,7 @@ static enum finding take_fixed(const struct image *img, const struct image_ident
 static enum finding take_identity(const struct image *img, uint32_t domain, const struct sip_msg *msg, struct put *o,
     bool *asserted)
 {
-	const struct image_identity *row = &img->identity[img->domain[domain].identity];
+	const struct image_identity *row = &img->identity[image_policy_of(img, domain)->identity];
 
 	*asserted = row->source == SOURCE_ASSERTED && msg->first[HDR_P_ASSERTED_IDENTITY] >= 0;
 	if (*asserted)
@@ -170,7 +170,7 @@ void identity_decide(const struct image *img, const struct peer_judgement *peer,
 	out->asserted_len = 0;
 	if (out->domain == IMAGE_NONE)
 		return;
-	row = &img->identity[img->domain[out->domain].identity];
+	row = &img->identity[image_policy_of(img, out->domain)->identity];
 	found = take_identity(img, out->domain, msg, &o, &asserted);
 	if (found != FINDING_GOOD) {
 		out->violation = true;

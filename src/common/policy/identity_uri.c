@@ -134,7 +134,7 @@ static bool is_number(const struct sip_uri *uri)
 static bool same_name(const struct image *img, uint32_t a, uint32_t b)
 {
 	return (img->domain[a].flags & DOMAIN_WILDCARD) == (img->domain[b].flags & DOMAIN_WILDCARD) &&
-	    span_eq(image_text(img, img->domain[a].name), image_text(img, img->domain[b].name));
+	    span_eq(image_domain_name(img, a), image_domain_name(img, b));
 }
 
 /* Without `vouches_for`: anybody, but neither we nor somebody else who is configured. */
@@ -167,7 +167,7 @@ static bool host_listed(const struct image *img, const struct image_identity *ro
 
 bool identity_uri_vouched(const struct image *img, uint32_t domain, const struct sip_uri *uri)
 {
-	const struct image_identity *row = &img->identity[img->domain[domain].identity];
+	const struct image_identity *row = &img->identity[image_policy_of(img, domain)->identity];
 	char text[HOST_MAX];
 	struct span host;
 

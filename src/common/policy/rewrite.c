@@ -89,7 +89,7 @@ static bool kept_inside(const struct image *img, const struct identity *id, cons
 {
 	if (id->domain == IMAGE_NONE || (id->asserted_len && h->id == HDR_P_ASSERTED_IDENTITY))
 		return false;
-	return listed(img, img->identity[img->domain[id->domain].identity].keep, h->name) &&
+	return listed(img, img->identity[image_policy_of(img, id->domain)->identity].keep, h->name) &&
 	    !asserts_anywhere(img, h->name);
 }
 

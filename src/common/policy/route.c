@@ -26,7 +26,7 @@ static struct span domain_name(const struct image *img, uint32_t domain, char ou
 
 	if (img->domain[domain].flags & DOMAIN_WILDCARD)
 		put_span(&o, SPAN("*."));
-	put_span(&o, image_text(img, img->domain[domain].name));
+	put_span(&o, image_domain_name(img, domain));
 	return put_done(&o);
 }
 
@@ -306,7 +306,7 @@ void route_outside(const struct image *img, const struct sip_msg *msg, const str
 		out->refusal = REFUSAL_NO_DOMAIN;
 	/* RFC 3261 26.2.2, RFC 5630 5.3: TLS on every hop. */
 	if (out->refusal == REFUSAL_NONE && plan->uri.scheme == URI_SIPS &&
-	    (!secure || img->domain[out->domain].protocol != PROTO_TLS))
+	    (!secure || image_policy_of(img, out->domain)->protocol != PROTO_TLS))
 		out->refusal = REFUSAL_NOT_SECURE;
 }
 

@@ -62,7 +62,7 @@ static bool fits_header(const struct image *img, const struct image_condition *c
 static bool fits_domain(const struct image *img, struct image_section values, uint32_t domain)
 {
 	const struct image_str *s = image_at(img, values);
-	struct span entry = domain == IMAGE_NONE ? SPAN("") : image_text(img, img->domain[domain].name);
+	struct span entry = domain == IMAGE_NONE ? SPAN("") : image_domain_name(img, domain);
 	bool wild = domain != IMAGE_NONE && img->domain[domain].flags & DOMAIN_WILDCARD;
 
 	for (uint64_t i = 0; i < values.count; i++) {

@@ -118,10 +118,10 @@ static void find_domains(const struct image *img, const struct peer_facts *f, st
 	bool issuer_fits = false;
 
 	for (uint32_t i = 0; i < hits.count && out->domain_count < PEER_DOMAINS_MAX; i++) {
-		const struct image_domain *d = &img->domain[hits.index[i]];
+		const struct image_policy *p = image_policy_of(img, hits.index[i]);
 		enum peer_verdict use;
 
-		if (d->trust.count && !is_above(img, d->trust, f))
+		if (p->trust.count && !is_above(img, p->trust, f))
 			continue;
 		issuer_fits = true;
 		use = judge_use(img, hits.index[i]);
@@ -207,11 +207,12 @@ static void expected(const struct image *img, const struct peer_facts *f, uint32
     struct peer_judgement *out)
 {
 	const struct image_domain *d = &img->domain[domain];
+	const struct image_policy *p = image_policy_of(img, domain);
 
 	out->verdict = judge_use(img, domain);
 	if (out->verdict != PEER_TRUSTED)
 		return;
-	if (d->trust.count && !is_above(img, d->trust, f)) {
+	if (p->trust.count && !is_above(img, p->trust, f)) {
 		out->verdict = PEER_CA_MISMATCH;
 	} else if (d->flags & DOMAIN_HAS_DN) {
 		expected_by_dn(img, f, domain, out);

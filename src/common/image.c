@@ -134,7 +134,7 @@ static bool header_ok(const struct image *img)
 	       section_ok(img, h->domains, sizeof(struct image_domain)) &&
 	       section_ok(img, h->policies, sizeof(struct image_policy)) && table_ok(img, h->dn_table, sizeof(struct image_bucket)) &&
 	       table_ok(img, h->san_table, sizeof(struct image_bucket)) && table_ok(img, h->name_table, sizeof(struct image_bucket)) &&
-	       section_ok(img, h->near, sizeof(struct image_near)) && table_ok(img, h->ids, sizeof(struct image_id_bucket)) &&
+	       section_ok(img, h->sources, sizeof(struct image_domain_file)) && section_ok(img, h->near, sizeof(struct image_near)) && table_ok(img, h->ids, sizeof(struct image_id_bucket)) &&
 	       section_ok(img, h->hosts, sizeof(struct image_host)) && is_power(h->hosts) && is_power(h->addresses) &&
 	       section_ok(img, h->addresses, sizeof(struct image_address_bucket)) &&
 	       section_ok(img, h->limits, sizeof(struct image_limits)) && section_ok(img, h->auths, sizeof(struct image_auth)) &&

@@ -93,6 +93,9 @@ static inline struct span image_domain_name(const struct image *img, uint32_t do
 	return image_ref_text(img, img->domain[domain].name);
 }
 
+/* The file of domains that an entry was read from; NULL: the main file. */
+const struct image_domain_file *image_file_of(const struct image *img, uint32_t domain);
+
 /* Canonical bytes of the entry's DN number i < dns.count. */
 struct span image_domain_dn(const struct image *img, const struct image_domain *d, uint32_t i);
 
@@ -137,6 +140,11 @@ uint32_t image_find_id(const struct image *img, uint32_t key, uint64_t id);
  */
 uint32_t image_find_address(const struct image *img, const uint8_t addr[16], uint32_t flags, uint32_t *domains,
     uint32_t max);
+
+/* Is it in the ascending list? */
+bool image_list_has(const uint32_t *list, uint32_t count, uint32_t domain);
+/* Put into an ascending list that keeps the lowest `max`, each once; returns how many there are then. */
+uint32_t image_list_add(uint32_t *list, uint32_t count, uint32_t max, uint32_t domain);
 
 /* What both sides of that table agree on: hash of a prefix, whose bits behind its length are zero. */
 uint64_t image_prefix_hash(const struct siphash_key *key, const struct image_cidr *prefix);

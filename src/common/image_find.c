@@ -44,6 +44,16 @@ struct span image_domain_dn(const struct image *img, const struct image_domain *
 	return span_of(k->bytes, k->len);
 }
 
+const struct image_domain_file *image_file_of(const struct image *img, uint32_t domain)
+{
+	const struct image_domain_file *s = image_at(img, img->h->sources);
+
+	for (uint64_t i = 0; i < img->h->sources.count; i++)
+		if (domain >= s[i].first && domain - s[i].first < s[i].count)
+			return &s[i];
+	return NULL;
+}
+
 /* `name` begins with a dot for a wildcard's suffix. */
 static uint32_t find_name(const struct image *img, struct span name, bool wildcard)
 {
@@ -235,8 +245,21 @@ static const struct image_address_bucket *find_prefix(const struct image *img, c
 	return NULL;
 }
 
-/* Into the ascending list, which keeps the lowest `max`. */
-static uint32_t insert(uint32_t *list, uint32_t count, uint32_t max, uint32_t domain)
+bool image_list_has(const uint32_t *list, uint32_t count, uint32_t domain)
+{
+	uint32_t lo = 0, hi = count;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (list[mid] == domain)
+			return true;
+		*(list[mid] < domain ? &lo : &hi) = list[mid] < domain ? mid + 1 : mid;
+	}
+	return false;
+}
+
+uint32_t image_list_add(uint32_t *list, uint32_t count, uint32_t max, uint32_t domain)
 {
 	uint32_t at = count;
 
@@ -267,7 +290,7 @@ uint32_t image_find_address(const struct image *img, const uint8_t addr[16], uin
 		hits = b ? (const uint32_t *)(const void *)((const char *)img->h + b->first) : NULL;
 		for (uint32_t i = 0; b && i < b->domains; i++)
 			if ((img->domain[hits[i]].flags & flags) == flags && image_domain_usable(img, hits[i]))
-				count = insert(domains, count, max, hits[i]);
+				count = image_list_add(domains, count, max, hits[i]);
 	}
 	return count;
 }

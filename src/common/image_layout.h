@@ -168,7 +168,7 @@ struct image_identity {
 #define DOMAIN_ENABLED 0x02u
 #define DOMAIN_TRUST_DOMAIN 0x04u
 #define DOMAIN_TRUST_UDP 0x08u
-#define DOMAIN_ENFORCE 0x10u
+#define DOMAIN_OBSERVE 0x10u	  /* `enforce: false`: who is it passes as untrusted, and so does who only says so */
 #define DOMAIN_HAS_DN 0x20u
 #define DOMAIN_VOUCHES_OWN 0x40u  /* `vouches_for` has "own": this entry's name counts too */
 #define DOMAIN_ALLOW_WILDCARD 0x80u /* a wildcard DNS name in the server's certificate will do (RFC 5922 7.2 says no) */
@@ -203,6 +203,30 @@ struct image_domain {
 				 * several: of uint32_t[count], the `at` of each */
 	uint32_t policy;	/* index of image_policy */
 	uint32_t flags;		/* DOMAIN_... */
+	uint32_t line;		/* in its file of domains (struct image_domain_file); 0: it stands in the main file */
+};
+
+/* A file as it was when it was read. */
+struct image_stamp {
+	uint64_t device, inode, size;
+	int64_t modified, changed; /* ns since 1970: content, inode */
+};
+
+/* A file that domains were read from, or that decides what came of it. */
+struct image_file {
+	struct image_str path;
+	struct image_stamp stamp;
+};
+
+/* A file of domains: which entries are its, and whether the next load may take them over unread. */
+struct image_domain_file {
+	struct image_str path;
+	struct image_section files; /* struct image_file: itself, and the CA files its entries may name */
+	uint8_t context[32];	    /* digest of what else decided */
+	uint32_t first, count;	    /* of image_domain */
+	uint8_t array;		    /* its entries stand in one JSON array */
+	uint8_t reusable;
+	uint8_t pad[6];
 };
 
 /*
@@ -376,6 +400,7 @@ struct image_header {
 	struct image_section auths;	 /* struct image_auth */
 	struct image_section resolvers;	 /* struct image_resolver, in the order in which to ask them */
 	struct image_section aliases;	 /* struct image_alias, in the hosts file's order */
+	struct image_section sources;	 /* struct image_domain_file, in the order of their entries */
 	uint64_t suffix_lengths;	 /* bit min(labels, 63) set: some wildcard has that many labels */
 };
 

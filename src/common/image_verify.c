@@ -112,6 +112,23 @@ static bool domains_ok(const struct image *img)
 	return true;
 }
 
+static bool sources_ok(const struct image *img)
+{
+	const struct image_domain_file *s = image_at(img, img->h->sources);
+
+	for (uint64_t i = 0; i < img->h->sources.count; i++) {
+		const struct image_file *f = image_at(img, s[i].files);
+
+		if (!str_ok(img, s[i].path) || !section_ok(img, s[i].files, sizeof(*f)) || s[i].first > img->h->domains.count ||
+		    s[i].count > img->h->domains.count - s[i].first)
+			return false;
+		for (uint64_t j = 0; j < s[i].files.count; j++)
+			if (!str_ok(img, f[j].path))
+				return false;
+	}
+	return true;
+}
+
 /* ---- tables: each has a free bucket, at which a look-up ends ---- */
 
 static bool keys_ok(const struct image *img, struct image_section table)
@@ -198,7 +215,7 @@ static bool address_table_ok(const struct image *img)
 
 bool image_verify(const struct image *img)
 {
-	return all_crls_ok(img) && identities_ok(img) && policies_ok(img) && domains_ok(img) && keys_ok(img, img->h->dn_table) &&
+	return all_crls_ok(img) && identities_ok(img) && policies_ok(img) && domains_ok(img) && sources_ok(img) && keys_ok(img, img->h->dn_table) &&
 	       keys_ok(img, img->h->san_table) && name_table_ok(img) && near_ok(img) && host_table_ok(img) && id_table_ok(img) &&
 	       address_table_ok(img);
 }

@@ -27,12 +27,18 @@ const char *peer_verdict_name(enum peer_verdict v)
 		return "dn_unusable";
 	case PEER_DN_UNKNOWN:
 		return "dn_unknown";
+	case PEER_MATCH_INCOMPLETE:
+		return "match_incomplete";
 	case PEER_CA_MISMATCH:
 		return "ca_mismatch";
+	case PEER_PIN_MISMATCH:
+		return "pin_mismatch";
 	case PEER_DOMAIN_DISABLED:
 		return "domain_disabled";
 	case PEER_DOMAIN_BLOCKED:
 		return "domain_blocked";
+	case PEER_OBSERVED:
+		return "observed";
 	case PEER_NAME_MISMATCH:
 		return "name_mismatch";
 	case PEER_PLAIN:

@@ -54,10 +54,14 @@ enum peer_verdict {
 	PEER_WRONG_USAGE,	/* key usage or extended key usage */
 	PEER_WEAK,		/* security level 2 */
 	PEER_DN_UNUSABLE,	/* empty, NUL inside, undecodable or too long */
-	PEER_DN_UNKNOWN,	/* not configured */
-	PEER_CA_MISMATCH,	/* DN configured, but for another CA */
-	PEER_DOMAIN_DISABLED,	/* all domains of the DN are disabled */
+	/* How far it got with the domain that it got furthest with, in this order: */
+	PEER_DN_UNKNOWN,	/* neither DN nor subject alternative name is configured */
+	PEER_MATCH_INCOMPLETE,	/* `match: all`, and only one of DN and subject alternative name is right */
+	PEER_CA_MISMATCH,	/* configured, but for another CA */
+	PEER_PIN_MISMATCH,	/* its key is none of the pinned ones */
+	PEER_DOMAIN_DISABLED,	/* all domains that it could stand for are disabled */
 	PEER_DOMAIN_BLOCKED,	/* ... or blocked at run time, at least one of them */
+	PEER_OBSERVED,		/* it would be trusted, but `enforce` is false */
 	PEER_NAME_MISMATCH,	/* no subject alternative name is that of the domain asked for */
 	PEER_PLAIN,		/* no TLS, address not in trusted_addresses */
 	PEER_VERDICT_COUNT
@@ -70,8 +74,11 @@ struct peer_judgement {
 	uint64_t generation;
 	uint32_t blocks; /* struct image's, when it was made */
 	enum peer_verdict verdict;
-	uint32_t domain_count; /* > 0 exactly when PEER_TRUSTED */
+	bool observed;	       /* `enforce` is false: it passes untrusted, whatever the verdict is */
+	uint32_t domain_count; /* > 0 exactly when PEER_TRUSTED, but for containers */
 	uint32_t domain[PEER_DOMAINS_MAX]; /* indexes of image_domain, configuration order */
+	const uint32_t *all;   /* more than fit: all that its DN leads to, in the image; see judgement_has */
+	uint32_t all_count;
 	int64_t valid_until;   /* s since 1970: when to judge again at the latest */
 };
 

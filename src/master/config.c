@@ -133,6 +133,7 @@ static void read_sections(struct config *c, const struct config_node *root)
 	read_local_domains(c, root);
 	config_read_identity(c, root);
 	read_secrets(c, root);
+	config_reuse_context(c, root);
 	config_read_domains(c, root);
 	config_read_rules(c, root); /* the names that it may not ask for stand in domains too */
 }

@@ -38,6 +38,8 @@ struct config_cas {
 	char *path;
 	struct image_spki *spki;
 	size_t count;
+	struct image_stamp stamp;
+	bool settled; /* see file_stamp */
 };
 
 /* Where a domain stands, to name the first when there is a second. */
@@ -72,6 +74,9 @@ struct config {
 	json_t *kept;	      /* lower-case names in some `keep` -> where */
 	json_t *unstripped;   /* lower-case names in `unstrip` -> true */
 	json_t *local;	      /* canonical local_domains -> true */
+	const struct image *before; /* the image in use, whose files need not be read again; NULL: none */
+	uint8_t context[32];	/* see config_reuse */
+	bool file_is_private;	/* the file being read has what only reading it again can tell */
 	char **domain_files;
 	size_t domain_file_count;
 	struct config_where *where; /* of each domain, by index */
@@ -117,6 +122,7 @@ struct pki_file config_file(const struct config_node *n);
 
 /* The `limits` of a domain or server into a row; IMAGE_NONE: it has none. */
 uint32_t config_limits(struct config *c, const struct config_node *n);
+uint32_t config_limits_row(struct config *c, const struct image_limits *row);
 
 /* Is the profile, named at `n`, good for connections that we open?  It complains. */
 void config_check_outbound(const struct config *c, const struct config_node *n, uint32_t profile);
@@ -133,8 +139,22 @@ const char *config_method_meant(struct span name);
 /* How to reach an external domain, into its row (config_domain_reach.c). */
 void config_domain_reach(struct config *c, const struct config_node *n, struct image_domain *row, struct image_policy *policy);
 
+/* What its certificate must show, into its row (config_domain_proof.c); and, once it has an index, the names that lead to it. */
+void config_domain_proof(struct config *c, const struct config_node *n, struct image_domain *row, struct image_policy *policy);
+void config_domain_names(struct config *c, const struct config_node *n, const struct image_policy *policy, uint32_t domain);
+
 /* One external domain, checked already. */
 void config_domain(struct config *c, const struct config_node *n, struct config_where where);
+
+/* Add an entry, its name and its addresses; *index is its place.  The place of the first one of that name; its `file` is where's and `place` UINT32_MAX: it is the first. */
+struct config_where config_domain_add(struct config *c, const struct image_domain *row, const struct image_policy *policy,
+    struct config_where where, uint32_t *index);
+
+#define CONFIG_NO_PLACE UINT32_MAX
+#define CONFIG_TWICE "found \"%s\" for the second time, expected each domain once; the first is at %s"
+
+/* "FILE:LINE", and in the main file the pointer, for a complaint about a second one. */
+void config_where_text(const struct config *c, struct config_where where, char *out, size_t cap);
 
 /* ---- config_domain_files.c ---- */
 
@@ -144,8 +164,21 @@ struct config_stream {
 	const struct config_keys *keys;
 	void (*take)(struct config *c, const struct config_node *n, unsigned line, void *arg);
 	void *arg;
+	struct image_stamp stamp; /* filled in: the file as it was read */
+	bool array;		  /* likewise: its objects stand in one array */
 };
-void config_read_stream(struct config *c, const struct config_node *n, const struct config_stream *s);
+void config_read_stream(struct config *c, const struct config_node *n, struct config_stream *s);
+
+/* ---- config_reuse.c: files that have not changed are not read again ---- */
+
+/* Once all sections before the domains are read: what else than its file decides about a domain. */
+void config_reuse_context(struct config *c, const struct config_node *root);
+
+/* Take the entries of domain_files[file] over from the image in use; false: the file has to be read. */
+MUST_USE bool config_take_over(struct config *c, uint32_t file);
+
+/* Of a file that has been read into the entries from `first` on: would the next load have to read it again? */
+void config_reuse_record(struct config *c, const struct config_stream *s, uint32_t first, bool clean, int64_t read_at);
 
 /* ---- config_auth.c ---- */
 

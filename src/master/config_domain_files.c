@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "master/config.h"
 #include "master/json_stream.h"
 
@@ -33,7 +34,7 @@ static void read_element(struct config *c, const struct config_stream *s, const 
 		s->take(c, &n, e->line, s->arg);
 }
 
-void config_read_stream(struct config *c, const struct config_node *n, const struct config_stream *stream)
+void config_read_stream(struct config *c, const struct config_node *n, struct config_stream *stream)
 {
 	struct json_stream *s = json_stream_open(stream->path);
 	enum json_stream_status st;
@@ -43,6 +44,7 @@ void config_read_stream(struct config *c, const struct config_node *n, const str
 		config_bad(n, "\"%s\" cannot be read: %s", stream->path, strerror(errno));
 		return;
 	}
+	stream->stamp = *json_stream_stamp(s);
 	while ((st = json_stream_next(s, &e)) != JSON_STREAM_END) {
 		const struct json_problem *p = json_stream_problem(s);
 
@@ -50,6 +52,7 @@ void config_read_stream(struct config *c, const struct config_node *n, const str
 			complain(c->complaints, stream->path, p->line, NULL, "not JSON: %s", p->text);
 			continue;
 		}
+		stream->array = e.in_array;
 		read_element(c, stream, &e);
 		json_decref(e.value);
 	}
@@ -78,13 +81,18 @@ static uint32_t keep_name(struct config *c, const char *path)
 
 static void read_file(struct config *c, const struct config_node *n, const char *path)
 {
-	uint32_t file = keep_name(c, path);
+	uint32_t file = keep_name(c, path), first = image_domain_count(c->b);
 	struct config_stream s = { .keys = &config_domain_keys, .take = take_domain, .arg = &file };
+	size_t said = complaints_errors(c->complaints) + complaints_warnings(c->complaints);
+	int64_t read_at = clock_wall_s();
 
-	if (file == IMAGE_NONE)
+	if (file == IMAGE_NONE || config_take_over(c, file))
 		return;
 	s.path = c->domain_files[file];
+	c->file_is_private = false;
 	config_read_stream(c, n, &s);
+	said = complaints_errors(c->complaints) + complaints_warnings(c->complaints) - said;
+	config_reuse_record(c, &s, first, said == 0 && !c->file_is_private, read_at);
 }
 
 static void read_pattern(struct config *c, const struct config_node *n)

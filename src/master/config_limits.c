@@ -10,6 +10,16 @@ static uint64_t rate_of(const struct config_node *n, const char *key)
 	return v.value && json_number_value(v.value) > 0 ? (uint64_t)(json_number_value(v.value) * 1000 + 0.5) : 0;
 }
 
+uint32_t config_limits_row(struct config *c, const struct image_limits *row)
+{
+	/* Neighbours mostly have the same. */
+	if (c->limits_index == IMAGE_NONE || memcmp(row, &c->limits_last, sizeof(*row)) != 0) {
+		c->limits_index = image_add_limits(c->b, row);
+		c->limits_last = *row;
+	}
+	return c->limits_index;
+}
+
 uint32_t config_limits(struct config *c, const struct config_node *n)
 {
 	struct config_node limits = config_get(n, "limits", TYPE_OBJECT);
@@ -23,12 +33,7 @@ uint32_t config_limits(struct config *c, const struct config_node *n)
 		.calls_per_second = rate_of(&limits, "calls_per_second"),
 		.messages_per_second = rate_of(&limits, "messages_per_second"),
 	};
-	/* Neighbours mostly have the same. */
-	if (c->limits_index == IMAGE_NONE || memcmp(&row, &c->limits_last, sizeof(row)) != 0) {
-		c->limits_index = image_add_limits(c->b, &row);
-		c->limits_last = row;
-	}
-	return c->limits_index;
+	return config_limits_row(c, &row);
 }
 
 void config_read_overload(struct config *c, const struct config_node *root)

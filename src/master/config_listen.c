@@ -92,13 +92,15 @@ static void check_side(const struct config_node *n, enum image_side side)
 		    config_sides[side == SIDE_EXTERNAL ? SIDE_INTERNAL : SIDE_EXTERNAL]);
 }
 
-/* What this version would not do, though the configuration says it. */
-static void check_support(const struct config_node *n, const struct image_listener *row)
+/* Inside there is nobody to observe: who is no container has no business there. */
+static void check_enforce(const struct config_node *n, const struct image_listener *row)
 {
 	struct config_node enforce = config_get(n, "enforce", TYPE_BOOLEAN);
 
-	if (!row->enforce)
-		config_bad(&enforce, "false is not supported by this version; leave it out");
+	if (!row->enforce && row->side == SIDE_INTERNAL)
+		config_bad(&enforce, "false counts only on a listener of side \"external\"; leave it out");
+	else if (!row->enforce)
+		config_warn(&enforce, "whoever connects is let in, untrusted; the log says who would have been refused");
 }
 
 /* "host[:port]" that Via and Record-Route show. */
@@ -192,7 +194,7 @@ static void read_listener(struct config *c, const struct config_node *n, struct 
 	};
 
 	check_side(n, row.side);
-	check_support(n, &row);
+	check_enforce(n, &row);
 	read_address(c, n, &row, place);
 	read_profile(c, n, &row);
 	place->datagram = row.protocol == PROTO_UDP;

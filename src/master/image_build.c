@@ -68,6 +68,7 @@ void image_builder_free(struct image_builder *b)
 	free(b->rules.p);
 	free(b->limits.p);
 	free(b->auths.p);
+	free(b->sources.p);
 	free(b->addresses.p);
 	free(b->ids.p);
 	free(b->shares.p);
@@ -165,7 +166,7 @@ struct span image_heap_ref(const struct image_builder *b, struct image_ref r)
 
 struct image_section image_put_array(struct image_builder *b, const void *rows, size_t count, size_t size)
 {
-	return (struct image_section){ .off = image_put(b, rows, count * size, 8), .count = count };
+	return (struct image_section){ .off = count ? image_put(b, rows, count * size, IMAGE_UNIT) : 0, .count = count };
 }
 
 struct image_cidr image_heap_cidr(const struct image_builder *b, struct image_section s, uint64_t index)
@@ -174,6 +175,14 @@ struct image_cidr image_heap_cidr(const struct image_builder *b, struct image_se
 
 	memcpy(&c, b->heap.p + (s.off - HEAP_START) + index * sizeof(c), sizeof(c));
 	return c;
+}
+
+struct image_str image_heap_str(const struct image_builder *b, struct image_section s, uint64_t index)
+{
+	struct image_str text;
+
+	memcpy(&text, b->heap.p + (s.off - HEAP_START) + index * sizeof(text), sizeof(text));
+	return text;
 }
 
 struct span image_heap_text(const struct image_builder *b, struct image_str s)
@@ -260,6 +269,11 @@ uint32_t image_add_auth(struct image_builder *b, const struct image_auth *row)
 uint32_t image_add_limits(struct image_builder *b, const struct image_limits *row)
 {
 	return add(b, &b->limits, row, sizeof(*row));
+}
+
+void image_add_source(struct image_builder *b, const struct image_domain_file *row)
+{
+	(void)add(b, &b->sources, row, sizeof(*row)); /* a failure is kept in the builder */
 }
 
 void image_add_address(struct image_builder *b, struct image_cidr prefix, uint32_t domain)
@@ -366,6 +380,7 @@ static int publish(struct image_builder *b, struct rows *hosts, struct rows *add
 		{ &b->h.auths, &b->auths, sizeof(struct image_auth) },
 		{ &b->h.strip, &b->strip, sizeof(struct image_str) },
 		{ &b->h.rules, &b->rules, sizeof(struct image_rule) },
+		{ &b->h.sources, &b->sources, sizeof(struct image_domain_file) },
 		{ &b->h.dn_table, &dns, sizeof(struct image_bucket) },
 		{ &b->h.san_table, &sans, sizeof(struct image_bucket) },
 		{ &b->h.name_table, &names, sizeof(struct image_bucket) },

@@ -52,6 +52,9 @@ uint32_t image_add_domain(struct image_builder *b, const struct image_domain *ro
 uint32_t image_add_auth(struct image_builder *b, const struct image_auth *row);
 uint32_t image_add_limits(struct image_builder *b, const struct image_limits *row);
 
+/* A file of domains; in the order of their entries. */
+void image_add_source(struct image_builder *b, const struct image_domain_file *row);
+
 /* A prefix of a domain's trusted_addresses. */
 void image_add_address(struct image_builder *b, struct image_cidr prefix, uint32_t domain);
 
@@ -72,6 +75,7 @@ bool image_strips(const struct image_builder *b, struct span name);
 uint32_t image_domain_count(const struct image_builder *b);
 struct image_domain *image_domain_row(struct image_builder *b, uint32_t index);
 struct image_cidr image_heap_cidr(const struct image_builder *b, struct image_section s, uint64_t index);
+struct image_str image_heap_str(const struct image_builder *b, struct image_section s, uint64_t index);
 struct span image_heap_text(const struct image_builder *b, struct image_str s);
 struct span image_heap_ref(const struct image_builder *b, struct image_ref r);
 

@@ -46,7 +46,7 @@ struct address_entry {
 struct image_builder {
 	struct image_header h;
 	struct rows heap;
-	struct rows listeners, tls, clusters, identities, policies, domains, limits, addresses, hosts, strip, rules, auths;
+	struct rows listeners, tls, clusters, identities, policies, domains, limits, addresses, hosts, strip, rules, auths, sources;
 	struct rows shares; /* struct share */
 	struct rows onces;  /* struct once */
 	struct rows ids;    /* struct image_id_bucket, the whole table */

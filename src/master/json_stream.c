@@ -7,12 +7,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "master/file_stamp.h"
+
 #define WINDOW ((size_t)256 * 1024)
 /* An error this near to the window's end may be but the end of the window: a letter, a number, a word cut in two. */
 #define NEAR_END 16
 #define FLAGS (JSON_DISABLE_EOF_CHECK | JSON_DECODE_ANY | JSON_ALLOW_NUL)
 
 struct json_stream {
+	const char *path;
+	struct image_stamp stamp;
 	int fd;
 	char *window;
 	size_t len, cap, at;
@@ -31,8 +35,9 @@ struct json_stream *json_stream_open(const char *path)
 
 	if (!s)
 		return NULL;
-	*s = (struct json_stream){ .line = 1, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) };
+	*s = (struct json_stream){ .line = 1, .path = path, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) };
 	if (s->fd >= 0 && fstat(s->fd, &st) == 0) {
+		s->stamp = file_stamp_of(&st);
 		if (S_ISREG(st.st_mode))
 			return s;
 		errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
@@ -52,6 +57,11 @@ void json_stream_free(struct json_stream *s)
 	free(s->window);
 	free(s);
 	errno = saved;
+}
+
+const struct image_stamp *json_stream_stamp(const struct json_stream *s)
+{
+	return &s->stamp;
 }
 
 const struct json_problem *json_stream_problem(const struct json_stream *s)
@@ -183,13 +193,27 @@ static enum json_stream_status parse(struct json_stream *s, struct json_element 
 	}
 }
 
+/* All has been read: of one file, and of all of it? */
+static enum json_stream_status settle(struct json_stream *s)
+{
+	struct image_stamp now;
+	struct stat st;
+
+	if (fstat(s->fd, &st) == 0) {
+		now = file_stamp_of(&st);
+		if (file_stamp_same(&s->stamp, &now) && file_stamp_read(s->path, &now) && file_stamp_same(&s->stamp, &now))
+			return JSON_STREAM_END;
+	}
+	return bad(s, s->line, "the file was changed while it was read; put a complete one in its place, then load again");
+}
+
 /* The bracket behind the last element was passed: nothing may follow. */
 static enum json_stream_status finish(struct json_stream *s)
 {
 	s->ended = true;
 	if (peek(s) >= 0)
 		return bad(s, s->line, "there is something behind the end of the list");
-	return s->eof ? JSON_STREAM_END : JSON_STREAM_BAD;
+	return s->eof ? settle(s) : JSON_STREAM_BAD;
 }
 
 enum json_stream_status json_stream_next(struct json_stream *s, struct json_element *out)
@@ -225,5 +249,5 @@ enum json_stream_status json_stream_next(struct json_stream *s, struct json_elem
 	s->ended = true;
 	if (!s->eof)
 		return JSON_STREAM_BAD;
-	return s->array ? bad(s, s->line, "the list does not end: expected \"]\"") : JSON_STREAM_END;
+	return s->array ? bad(s, s->line, "the list does not end: expected \"]\"") : settle(s);
 }

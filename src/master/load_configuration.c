@@ -57,12 +57,13 @@ static int publish(struct config *c, const char *path, uint64_t generation, stru
 	return 0;
 }
 
-int load_configuration(const char *path, uint64_t generation, const struct load_secrets *secrets, struct complaints *c,
-    struct load_result *out)
+int load_configuration(const char *path, uint64_t generation, const struct load_secrets *secrets,
+    const struct image *before, struct complaints *c, struct load_result *out)
 {
 	struct config config = {
 		.complaints = c,
 		.secrets = secrets,
+		.before = before,
 		.b = image_builder_new(generation),
 		.keys = keys_builder_new(),
 		.identities = json_object(),

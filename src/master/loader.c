@@ -79,7 +79,8 @@ static int settle(int fd, pid_t master)
 	return STDERR_FILENO + 1;
 }
 
-NORETURN static void load_and_tell(int fd, const char *path, uint64_t generation, const struct load_secrets *secrets)
+NORETURN static void load_and_tell(int fd, const char *path, uint64_t generation, const struct load_secrets *secrets,
+    const struct image *before)
 {
 	struct complaints *c = complaints_new();
 	struct load_result result = { -1, -1 };
@@ -92,7 +93,7 @@ NORETURN static void load_and_tell(int fd, const char *path, uint64_t generation
 		_exit(1);
 	if (confine(CONFINE_LOADER) != 0)
 		_exit(1);
-	good = load_configuration(path, generation, secrets, c, &result) == 0;
+	good = load_configuration(path, generation, secrets, before, c, &result) == 0;
 	complaints_print(c, out);
 	if (fclose(out) != 0 || !send_text(fd, text, len))
 		_exit(1);
@@ -103,7 +104,8 @@ NORETURN static void load_and_tell(int fd, const char *path, uint64_t generation
 
 /* ---- the master ---- */
 
-int loader_start(struct loader *l, const char *path, uint64_t generation, const struct load_secrets *secrets)
+int loader_start(struct loader *l, const char *path, uint64_t generation, const struct load_secrets *secrets,
+    const struct image *before)
 {
 	pid_t master = getpid();
 	int pair[2], rc;
@@ -117,7 +119,7 @@ int loader_start(struct loader *l, const char *path, uint64_t generation, const 
 
 		if (fd < 0)
 			_exit(1);
-		load_and_tell(fd, path, generation, secrets);
+		load_and_tell(fd, path, generation, secrets, before);
 	}
 	rc = l->pid < 0 ? -errno : 0;
 	(void)close(pair[1]); /* the child's */

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "common/base.h"
+#include "common/image.h"
 #include "master/complaint.h"
 
 /* What the master keeps over reloads and gives to every load. */
@@ -24,11 +25,12 @@ struct load_result {
 };
 
 /*
- * Load in this process.  0: *out is filled in (warnings may stand in c);
+ * Load in this process; what stands in files that have not changed since
+ * `before` was made of them is taken from there (NULL: there is none).  0: *out is filled in (warnings may stand in c);
  * -1: complaints say why, nothing is left behind.
  */
 MUST_USE int load_configuration(const char *path, uint64_t generation, const struct load_secrets *secrets,
-    struct complaints *c, struct load_result *out);
+    const struct image *before, struct complaints *c, struct load_result *out);
 
 /* A load under way in a child. */
 struct loader {
@@ -40,8 +42,9 @@ struct loader {
 	bool ok;
 };
 
-/* Fork the child.  0 or -errno. */
-MUST_USE int loader_start(struct loader *l, const char *path, uint64_t generation, const struct load_secrets *secrets);
+/* Fork the child, which inherits `before`.  0 or -errno. */
+MUST_USE int loader_start(struct loader *l, const char *path, uint64_t generation, const struct load_secrets *secrets,
+    const struct image *before);
 
 /* fd is readable: take what came.  1: finished (see ok, result, text); 0: more to come. */
 MUST_USE int loader_read(struct loader *l);

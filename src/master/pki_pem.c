@@ -1,5 +1,7 @@
 #include "master/pki_pem.h"
 
+#include "master/file_stamp.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
@@ -79,21 +81,25 @@ bool pki_read_file(const struct pki_file *file, size_t max, struct complaints *c
 {
 	struct stat st;
 	int fd = open_file(file, max, c, &st);
+	struct image_stamp before, after;
 	size_t cap;
 	uint8_t *p;
 	ssize_t n;
 
 	if (fd == -1)
 		return false;
+	before = after = file_stamp_of(&st);
 	cap = (size_t)st.st_size + 1; /* one more: it may be growing */
 	p = malloc(cap);
 	n = p ? read_all(fd, p, cap) : -1;
+	if (fstat(fd, &st) == 0)
+		after = file_stamp_of(&st);
 	close(fd);
 	if (n < 0)
 		pki_complain(c, file, "cannot be read: %s", p ? strerror(errno) : "no memory");
-	else if ((size_t)n == cap)
+	else if (!file_stamp_same(&before, &after))
 		pki_complain(c, file, "changed while it was read");
-	if (n < 0 || (size_t)n == cap) {
+	if (n < 0 || !file_stamp_same(&before, &after)) {
 		free(p);
 		return false;
 	}

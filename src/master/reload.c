@@ -238,7 +238,7 @@ static void begin(struct master *m)
 	r->now = r->then;
 	r->then.count = 0;
 	log_text(EVENT_RELOAD_STARTED, "%s", m->config_path);
-	rc = loader_start(&r->loader, m->config_path, r->last_number + 1, &m->secrets);
+	rc = loader_start(&r->loader, m->config_path, r->last_number + 1, &m->secrets, m->current.img);
 	if (rc != 0) {
 		end(m, false, strerror(-rc));
 		return;

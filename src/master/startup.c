@@ -87,7 +87,7 @@ int startup_check(const char *config_path)
 		complaints_free(c);
 		return EXIT_FAILURE;
 	}
-	if (load_configuration(config_path, 1, &m.secrets, c, &result) == 0) {
+	if (load_configuration(config_path, 1, &m.secrets, NULL, c, &result) == 0) {
 		m.current.image_fd = result.image_fd;
 		m.current.keys_fd = result.keys_fd;
 		m.current.img = image_attach(result.image_fd);
@@ -124,7 +124,7 @@ int startup_load(struct master *m)
 		say("no randomness: %s", strerror(errno));
 		return EXIT_FAILURE;
 	}
-	rc = loader_start(&r->loader, m->config_path, 1, &m->secrets);
+	rc = loader_start(&r->loader, m->config_path, 1, &m->secrets, NULL);
 	if (rc != 0) {
 		say("the loader cannot be started: %s", strerror(-rc));
 		return EXIT_FAILURE;

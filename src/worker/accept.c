@@ -350,7 +350,7 @@ static void log_refused(struct worker *w, const struct listener *l, const uint8_
 
 static bool start_tls(struct worker *w, struct conn *c)
 {
-	c->tls = tls_accept_new(tls_contexts_get(w->contexts, c->listener->row.tls), c->listener->row.side, &c->out);
+	c->tls = tls_accept_new(tls_contexts_get(w->contexts, c->listener->row.tls), c->listener->row.side, c->listener->row.enforce, &c->out);
 	if (!c->tls)
 		return false;
 	c->state = CONN_HANDSHAKE;

@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/x509/facts.h"
 #include "common/x509/judge.h"
+#include "common/x509/judgement.h"
 #include "worker/accept.h"
 #include "worker/events.h"
 #include "worker/links.h"
@@ -50,8 +51,9 @@ static void judge(struct worker *w, struct conn *c)
 	else if (!c->tls)
 		judge_address(w->img, c->addr, c->datagram, &c->judgement);
 	else
-		c->judgement = (struct peer_judgement){ .generation = w->img->h->generation, .blocks = w->img->blocks,
-			.verdict = PEER_NO_CERTIFICATE, .valid_until = INT64_MAX };
+		judgement_none(&c->judgement, w->img, PEER_NO_CERTIFICATE);
+	if (c->kind == CONN_EXTERNAL && c->listener && !c->listener->row.enforce)
+		judgement_observe(&c->judgement);
 }
 
 static bool is_trusted(const struct conn *c)
@@ -64,6 +66,8 @@ static bool must_be_trusted(const struct conn *c)
 {
 	if (is_inside(c))
 		return true;
+	if (c->judgement.observed)
+		return false;
 	if (c->kind == CONN_DOMAIN)
 		return c->tls || c->judgement.verdict != PEER_PLAIN;
 	return c->tls && c->listener->client_certificate == CLIENT_CERT_REQUIRE;

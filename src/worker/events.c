@@ -98,6 +98,37 @@ static void publish(struct worker *w, struct conn *c)
 	conn_row_write(row_of(w, c), &t);
 }
 
+/* The configured name that the refused one was probably meant to be, and how it differs. */
+static void add_nearest(struct log_line *l, const struct worker *w, const struct peer_facts *facts)
+{
+	struct span dn = peer_facts_dn(facts);
+	const struct image_key *k = image_nearest_dn(w->img, (const uint8_t *)dn.p, dn.len);
+	char text[512];
+	size_t n;
+
+	if (!k)
+		return;
+	n = dn_print(k->bytes, k->len, text, sizeof(text));
+	log_str(l, "nearest", span_of(text, n));
+	n = dn_explain_difference((const uint8_t *)dn.p, dn.len, k->bytes, k->len, text, sizeof(text));
+	log_str(l, "difference", span_of(text, n));
+}
+
+/* `enforce: false`: what would have become of the peer. */
+static void tell_observed(struct worker *w, struct conn *c)
+{
+	struct log_line l;
+
+	log_begin(&l, EVENT_PEER_OBSERVED);
+	add_conn(&l, c);
+	log_cstr(&l, "would_be", c->judgement.verdict == PEER_OBSERVED ? "trusted" : "refused");
+	log_cstr(&l, "reason", peer_verdict_name(c->judgement.verdict));
+	add_facts(&l, c->facts);
+	if (l.wanted && c->facts && c->judgement.verdict == PEER_DN_UNKNOWN)
+		add_nearest(&l, w, c->facts);
+	log_end(&l);
+}
+
 void events_accepted(struct worker *w, struct conn *c)
 {
 	struct log_line l;
@@ -124,6 +155,8 @@ void events_accepted(struct worker *w, struct conn *c)
 		log_cstr(&l, "resumed", tls_resumed(c->tls) ? "yes" : "no");
 	}
 	log_end(&l);
+	if (c->judgement.observed)
+		tell_observed(w, c);
 }
 
 void events_closed(struct worker *w, struct conn *c)
@@ -172,22 +205,6 @@ void events_handshake_done(struct worker *w, struct conn *c)
 	counter_add(&w->counters->handshakes, 1);
 	if (tls_resumed(c->tls))
 		counter_add(&w->counters->resumed, 1);
-}
-
-/* The configured name that the refused one was probably meant to be, and how it differs. */
-static void add_nearest(struct log_line *l, const struct worker *w, const struct peer_facts *facts)
-{
-	struct span dn = peer_facts_dn(facts);
-	const struct image_key *k = image_nearest_dn(w->img, (const uint8_t *)dn.p, dn.len);
-	char text[512];
-	size_t n;
-
-	if (!k)
-		return;
-	n = dn_print(k->bytes, k->len, text, sizeof(text));
-	log_str(l, "nearest", span_of(text, n));
-	n = dn_explain_difference((const uint8_t *)dn.p, dn.len, k->bytes, k->len, text, sizeof(text));
-	log_str(l, "difference", span_of(text, n));
 }
 
 /* Why a handshake failed, counted and begun to be told; a flood of them does not become a flood of lines. */

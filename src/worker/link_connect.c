@@ -162,7 +162,7 @@ void link_attempt_failed(struct worker *w, struct link *l, struct conn *c)
 	char text[sizeof(l->warning)];
 
 	l->dialing = NULL;
-	if (c->tls && tls_judgement(c->tls)->verdict != PEER_TRUSTED) {
+	if (c->tls && tls_judgement(c->tls)->verdict != PEER_TRUSTED && !tls_judgement(c->tls)->observed) {
 		(void)tls_warning(c->tls, text, sizeof(text)); /* cut: it is for people */
 		why(l, REFUSAL_DOMAIN_DN, text);
 	} else if (l->refusal != REFUSAL_DOMAIN_DN) { /* what a first host proved says more than that a second is down */

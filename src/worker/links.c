@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "common/x509/judge.h"
+#include "common/x509/judgement.h"
 #include "worker/accept.h"
 #include "worker/conn_table.h"
 #include "worker/events.h"
@@ -111,8 +112,7 @@ void links_judge(struct worker *w, struct conn *c)
 {
 	uint32_t domain = c->domain_link ? link_domain(w, c->domain_link) : IMAGE_NONE;
 
-	c->judgement = (struct peer_judgement){ .generation = w->img->h->generation, .blocks = w->img->blocks,
-		.verdict = PEER_PLAIN, .valid_until = INT64_MAX };
+	judgement_none(&c->judgement, w->img, PEER_PLAIN);
 	if (domain == IMAGE_NONE)
 		c->judgement.verdict = PEER_DN_UNKNOWN;
 	else if (!image_domain_usable(w->img, domain))
@@ -128,11 +128,13 @@ void links_judge(struct worker *w, struct conn *c)
 
 bool links_speaks_for(struct worker *w, const struct conn *c, uint64_t id)
 {
+	uint32_t domain;
+
 	if (c->kind == CONN_DOMAIN && c->domain_link && c->domain_link->id == id && link_domain(w, c->domain_link) != IMAGE_NONE)
 		return true;
-	for (uint32_t i = 0; i < c->judgement.domain_count; i++)
-		if (route_back_id(w->img, &w->keys, c->judgement.domain[i]) == id)
-			return true;
+	domain = c->judgement.domain_count ? image_find_id(w->img, IMAGE_ID_BACK, id) : IMAGE_NONE;
+	if (domain != IMAGE_NONE && judgement_has(w->img, &c->judgement, domain))
+		return true;
 	return c->flow && told_flow_id(w, c) == id;
 }
 

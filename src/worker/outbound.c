@@ -4,6 +4,7 @@
 #include "common/policy/inspect.h"
 #include "common/policy/rewrite.h"
 #include "common/put.h"
+#include "common/x509/judgement.h"
 #include "worker/answer.h"
 #include "worker/back.h"
 #include "worker/events.h"
@@ -267,16 +268,12 @@ static bool speaks_for(struct worker *w, const struct answerer *a, const struct 
 /* A connection may stand for several domains: the answer is that of the one which was asked, if it is trusted to be it. */
 static void judgement_of(const struct worker *w, const struct answerer *a, uint64_t id, struct peer_judgement *out)
 {
-	uint32_t domain = image_find_id(w->img, IMAGE_ID_BACK, id), i = 0;
-	bool trusted = false;
+	uint32_t domain = image_find_id(w->img, IMAGE_ID_BACK, id);
+	bool trusted = a->conn && domain != IMAGE_NONE && judgement_has(w->img, &a->conn->judgement, domain);
 
-	if (a->conn)
-		for (; i < a->conn->judgement.domain_count; i++)
-			trusted |= a->conn->judgement.domain[i] == domain;
-	else
-		for (; i < a->post->domain_count; i++)
-			trusted |= a->post->domains[i] == id;
-	*out = (struct peer_judgement){ .generation = w->img->h->generation, .verdict = PEER_PLAIN, .valid_until = INT64_MAX };
+	for (uint32_t i = 0; !a->conn && i < a->post->domain_count; i++)
+		trusted |= a->post->domains[i] == id;
+	judgement_none(out, w->img, PEER_PLAIN);
 	if (trusted && domain != IMAGE_NONE) {
 		out->verdict = PEER_TRUSTED;
 		out->domain[out->domain_count++] = domain;
@@ -310,11 +307,13 @@ static bool post_response(struct worker *w, const struct answerer *a, const stru
 		.incarnation = back->way.incarnation, .domain = back->way.domain };
 	bool elsewhere = a->conn && !back->datagram && p.incarnation != w->h->incarnation;
 	int worker = elsewhere ? post_worker(w, p.incarnation) : -1;
+	uint32_t domain;
 
 	if (worker < 0)
 		return false;
-	for (; p.domain_count < a->conn->judgement.domain_count; p.domain_count++)
-		p.domains[p.domain_count] = route_back_id(w->img, &w->keys, a->conn->judgement.domain[p.domain_count]);
+	domain = image_find_id(w->img, IMAGE_ID_BACK, back->way.domain);
+	if (domain != IMAGE_NONE && judgement_has(w->img, &a->conn->judgement, domain))
+		p.domains[p.domain_count++] = back->way.domain;
 	return post_send(w, (uint32_t)worker, &p, raw);
 }
 

@@ -31,7 +31,7 @@ struct post {
 	uint8_t from_outside;	 /* POST_RESPONSE: it came from an external domain, else from a container; 0 or 1 */
 	uint8_t pad[2];
 	uint32_t slot, generation; /* of the connection */
-	uint32_t domain_count;	 /* POST_RESPONSE from outside: all domains of the connection that it came on */
+	uint32_t domain_count;	 /* POST_RESPONSE from outside: domains that the connection that it came on is judged as */
 	uint64_t incarnation;	 /* of the worker that it is for */
 	uint64_t domain;	 /* route_back_id.  POST_REQUEST: the connection must be judged as this one; POST_RESPONSE
 				    from outside: the one it came from */

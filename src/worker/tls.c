@@ -44,12 +44,15 @@ static struct tls *begin(struct tls_context *ctx, enum tls_peer_kind kind, struc
 	return t;
 }
 
-struct tls *tls_accept_new(struct tls_context *ctx, enum image_side side, struct buf *out)
+struct tls *tls_accept_new(struct tls_context *ctx, enum image_side side, bool enforce, struct buf *out)
 {
 	struct tls *t = begin(ctx, side == SIDE_EXTERNAL ? PEER_FROM_OUTSIDE : PEER_FROM_INSIDE, SPAN_NONE, out);
 
-	if (t)
-		SSL_set_accept_state(t->ssl);
+	if (!t)
+		return NULL;
+	if (!enforce)
+		tls_peer_observe(&t->peer, t->ssl);
+	SSL_set_accept_state(t->ssl);
 	return t;
 }
 
@@ -148,7 +151,7 @@ static enum tls_status identify(struct tls *t)
 		if (!t->peer.presented)
 			tls_peer_anonymous(&t->peer);
 		/* The library has seen to this already; nobody gets here who should not. */
-		if (t->peer.required && t->peer.judgement.verdict != PEER_TRUSTED)
+		if (t->peer.required && t->peer.judgement.verdict != PEER_TRUSTED && !t->peer.judgement.observed)
 			return fail(t, "the peer has proved nothing");
 		return TLS_OK;
 	}
@@ -244,6 +247,12 @@ static const char *complaint(enum peer_verdict v, bool *of)
 	case PEER_NAME_MISMATCH:
 		*of = true;
 		return "is not that of ";
+	case PEER_MATCH_INCOMPLETE:
+		*of = true;
+		return "has only one of the two names that it must have to be that of ";
+	case PEER_PIN_MISMATCH:
+		*of = true;
+		return "has a key that is none of those pinned for ";
 	case PEER_CA_MISMATCH:
 		*of = true;
 		return "is by a CA that is not that of ";
@@ -264,6 +273,7 @@ static const char *complaint(enum peer_verdict v, bool *of)
 		return "is too weak";
 	case PEER_TRUSTED:
 	case PEER_NO_CERTIFICATE:
+	case PEER_OBSERVED:
 	case PEER_DOMAIN_DISABLED:
 	case PEER_DOMAIN_BLOCKED:
 	case PEER_PLAIN:

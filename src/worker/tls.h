@@ -36,7 +36,7 @@ enum tls_status {
  * inside, it must show a container's DN whatever the profile says of client
  * certificates.  Everything to be sent is appended to *out.  NULL: no memory.
  */
-MUST_USE struct tls *tls_accept_new(struct tls_context *ctx, enum image_side side, struct buf *out);
+MUST_USE struct tls *tls_accept_new(struct tls_context *ctx, enum image_side side, bool enforce, struct buf *out);
 
 /*
  * Client side, for a connection that we opened: tls_handshake begins it, and

@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "common/x509/facts.h"
+#include "common/x509/judgement.h"
 
 static const struct image *committed;
 static int ssl_index = -1;
@@ -67,11 +68,21 @@ int tls_peer_verify(X509_STORE_CTX *store, void *arg)
 	p->presented = true;
 	p->handshake = now;
 	judge_chain(committed, *p->profile, &want, store, now, &p->facts, &p->judgement);
+	if (p->observe)
+		judgement_observe(&p->judgement);
 	if (p->judgement.verdict == PEER_TRUSTED)
 		return 1;
 	/* The store would not give this session out again: do not let the peer try. */
 	(void)SSL_set_num_tickets(ssl, 0); /* cannot fail */
-	return !p->required;
+	return !p->required || p->judgement.observed;
+}
+
+void tls_peer_observe(struct tls_peer *p, SSL *ssl)
+{
+	p->observe = true;
+	p->required = false;
+	if (SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE)
+		SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
 }
 
 bool tls_peer_acceptable(const struct tls_peer *p, struct peer_facts *facts, int64_t handshake,
@@ -83,15 +94,13 @@ bool tls_peer_acceptable(const struct tls_peer *p, struct peer_facts *facts, int
 
 	/* A profile that a reload has removed takes nobody any more. */
 	*out = (struct peer_judgement){ .verdict = PEER_TRUSTED }; /* for no domain */
-	if (*p->profile == IMAGE_NONE)
+	if (*p->profile == IMAGE_NONE || p->observe)
 		return false;
 	profile = &committed->tls[*p->profile];
 	if (!profile->resumption || handshake > now || (uint64_t)(now - handshake) >= profile->resumption_lifetime)
 		return false;
 	if (!facts) {
-		*out = (struct peer_judgement){ .generation = committed->h->generation, .blocks = committed->blocks,
-			.verdict = PEER_NO_CERTIFICATE,
-			.valid_until = INT64_MAX };
+		judgement_none(out, committed, PEER_NO_CERTIFICATE);
 		return !p->required;
 	}
 	judge_wanted(committed, *p->profile, &want, facts, now, out);
@@ -102,9 +111,9 @@ void tls_peer_anonymous(struct tls_peer *p)
 {
 	tls_peer_done(p);
 	p->handshake = clock_wall_s();
-	p->judgement = (struct peer_judgement){ .generation = committed->h->generation, .blocks = committed->blocks,
-		.verdict = PEER_NO_CERTIFICATE,
-		.valid_until = INT64_MAX };
+	judgement_none(&p->judgement, committed, PEER_NO_CERTIFICATE);
+	if (p->observe)
+		judgement_observe(&p->judgement);
 }
 
 bool tls_peer_resume(struct tls_peer *p, struct peer_facts *facts, int64_t handshake)

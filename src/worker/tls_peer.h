@@ -48,6 +48,7 @@ struct tls_peer {
 	enum tls_peer_kind kind;
 	struct tls_expect expect; /* PEER_EXPECTED */
 	bool required;		 /* without trust there is no connection */
+	bool observe;		 /* the listener's `enforce` is false: nobody is required to be anybody, nobody is trusted */
 	bool presented;		 /* this handshake brought a certificate, which was judged */
 	struct peer_facts *facts; /* counted; NULL: no certificate, or nothing to be known of it */
 	int64_t handshake;	 /* s since 1970: the original full handshake */
@@ -73,6 +74,9 @@ struct judge_want tls_peer_want(const struct tls_peer *p);
  * trusted or, when no certificate is required, untrusted; 0: end the handshake.
  */
 int tls_peer_verify(X509_STORE_CTX *store, void *arg);
+
+/* Its listener has `enforce: false`: before the handshake. */
+void tls_peer_observe(struct tls_peer *p, SSL *ssl);
 
 /*
  * Would this peer be taken as it was then, now?  `facts` NULL: it showed no

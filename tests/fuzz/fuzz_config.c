@@ -66,7 +66,7 @@ static void check_load(void)
 
 	if (!c)
 		return;
-	if (load_configuration(path, 1, &secrets, c, &r) == 0) {
+	if (load_configuration(path, 1, &secrets, NULL, c, &r) == 0) {
 		struct image *img = image_attach(r.image_fd);
 
 		CHECK(img && complaints_errors(c) == 0);

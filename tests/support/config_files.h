@@ -88,7 +88,7 @@ struct config_loaded {
 	char *text; /* all complaints */
 };
 
-UNUSED static struct config_loaded config_load(const char *name)
+UNUSED static struct config_loaded config_load_after(const char *name, const struct image *before)
 {
 	static const struct load_secrets secrets = { .branch_key = "branch key 16 b", .token_secret = "token secret" };
 	struct complaints *c = complaints_new();
@@ -98,7 +98,7 @@ UNUSED static struct config_loaded config_load(const char *name)
 	FILE *f;
 
 	snprintf(path, sizeof(path), "%s/%s", config_dir, name);
-	out.rc = load_configuration(path, 3, &secrets, c, &out.result);
+	out.rc = load_configuration(path, 3, &secrets, before, c, &out.result);
 	out.errors = complaints_errors(c);
 	out.warnings = complaints_warnings(c);
 	f = open_memstream(&out.text, &len);
@@ -107,6 +107,11 @@ UNUSED static struct config_loaded config_load(const char *name)
 	fclose(f);
 	complaints_free(c);
 	return out;
+}
+
+UNUSED static struct config_loaded config_load(const char *name)
+{
+	return config_load_after(name, NULL);
 }
 
 UNUSED static void config_loaded_free(struct config_loaded *l)

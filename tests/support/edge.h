@@ -415,7 +415,7 @@ UNUSED static void talk_begin_on(struct talk *t, struct tls_context *ctx, enum i
 	char c;
 
 	*t = (struct talk){ .client = client_new(want), .status = TLS_WANT };
-	t->tls = tls_accept_new(ctx, side, &t->out);
+	t->tls = tls_accept_new(ctx, side, true, &t->out);
 	MUST(t->tls);
 	for (int round = 0; round < 10; round++) {
 		ERR_clear_error();

@@ -59,7 +59,7 @@ static struct load_result load(const char *path)
 	struct load_result r = { -1, -1 };
 
 	must(c != NULL, "out of memory");
-	if (load_configuration(path, ++number, &secrets, c, &r) != 0)
+	if (load_configuration(path, ++number, &secrets, NULL, c, &r) != 0)
 		complaints_print(c, stderr);
 	complaints_free(c);
 	must(r.image_fd >= 0, "the configuration is bad");

@@ -166,7 +166,7 @@ static inline void test_image_entries(struct test_image *t, struct image_header 
 			.keep = test_image_texts(t, e->keep),
 		};
 		d[i] = (struct image_domain){ .name = test_image_ref(t, e->name),
-					      .flags = e->flags | DOMAIN_ENABLED | DOMAIN_HAS_DN | DOMAIN_ENFORCE,
+					      .flags = e->flags | DOMAIN_ENABLED | DOMAIN_HAS_DN,
 					      .policy = i };
 		p[i] = (struct image_policy){ .identity = i };
 	}

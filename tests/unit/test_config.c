@@ -45,6 +45,7 @@ static struct config_loaded load_patched(const char *patch)
 #define LISTENER(members) "{ \"listeners\": [ { " EXTERNAL ", " members " } ] }"
 #define PROFILE(members) "{ \"tls\": { \"edge\": { \"certificate\": \"edge.pem\", \"private_key\": \"edge.key\", \"trust\": \"ca.pem\", " members " } } }"
 #define SERVER(members) "{ \"clusters\": { \"main\": { \"servers\": [ { " members " } ] } } }"
+#define PIN "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 #define DOMAIN(members) "{ \"external_domains\": [ { \"domain\": \"partner.example\", " members " } ] }"
 #define DOMAIN_IDENTITY(members) DOMAIN("\"identity\": { " members " }")
 #define IDENTITY(members) "{ \"identity\": { " members " } }"
@@ -103,7 +104,9 @@ static const struct {
 	{ LISTENER("\"methods\": []"), ": /listeners/0/methods: found an empty list" },
 	{ LISTENER("\"methods\": [\"INVITE\", \"ack\"]"), ": /listeners/0/methods/1: found \"ack\", expected \"ACK\"" },
 	{ LISTENER("\"methods\": [\"A B\"]"), ": /listeners/0/methods/0: found \"A B\", expected a method" },
-	{ LISTENER("\"enforce\": false"), ": /listeners/0/enforce: false is not supported by this version" },
+	{ "{ \"listeners\": [ { \"side\": \"external\", \"protocol\": \"TCP\", \"host\": \"127.0.0.1\", \"port\": 5061 },"
+	  " { \"side\": \"internal\", \"protocol\": \"TCP\", \"host\": \"127.0.0.1\", \"port\": 0, \"enforce\": false } ] }",
+	    ": /listeners/1/enforce: false counts only on a listener of side \"external\"" },
 	{ LISTENER("\"proxy_protocol_from\": [\"192.0.2.1\"]"), ": /listeners/0/proxy_protocol_from: \"proxy_protocol_from\" is not supported" },
 	{ LISTENER("\"proxy_auth\": { \"realm\": \"a\", \"users_file\": \"b\" }"), ": /listeners/0/proxy_auth/users_file: \"" },
 	{ LISTENER("\"proxy_auth\": { \"realm\": \"a\\\"\", \"users_file\": \"users\" }"), ": /listeners/0/proxy_auth/realm: found " },
@@ -226,11 +229,16 @@ static const struct {
 	{ DOMAIN("\"hosts\": [ { \"host\": \"a.example\" } ], \"host\": \"b.example\""), ": /external_domains/0/hosts: expected either \"hosts\" or" },
 	{ DOMAIN("\"hosts\": [ { \"host\": \"a.example\" }, { \"host\": \"-\" } ]"), ": /external_domains/0/hosts/1/host: found \"-\"" },
 	{ DOMAIN("\"hosts\": [ { \"port\": 5061 } ]"), ": /external_domains/0/hosts/0/host: missing" },
-	{ DOMAIN("\"match\": \"all\""), ": /external_domains/0/match: \"all\" is not supported" },
+	{ DOMAIN("\"subject_alt_names\": []"), ": /external_domains/0/subject_alt_names: found 0 names, expected 1 to 64" },
+	{ DOMAIN("\"subject_alt_names\": \"*.a.example\""), ": /external_domains/0/subject_alt_names: found \"*.a.example\", expected a host" },
+	{ DOMAIN("\"subject_alt_names\": \"sip:bob@a.example\""), ": /external_domains/0/subject_alt_names: found \"sip:bob@a.example\"" },
+	{ DOMAIN("\"subject_alt_names\": [\"a.example\", \"sips:a.example\"]"), ": /external_domains/0/subject_alt_names/1: found \"sips:a.example\"" },
 	{ DOMAIN("\"match\": \"some\""), ": /external_domains/0/match: found \"some\", expected one of \"any\", \"all\"" },
-	{ DOMAIN("\"enforce\": false"), ": /external_domains/0/enforce: false is not supported" },
-	{ DOMAIN("\"spki_sha256\": \"aa\""), ": /external_domains/0/spki_sha256: \"spki_sha256\" is not supported" },
-	{ DOMAIN("\"subject_alt_names\": [\"a\"]"), ": /external_domains/0/subject_alt_names: \"subject_alt_names\" is not supported" },
+	{ DOMAIN("\"spki_sha256\": \"aa\""), ": /external_domains/0/spki_sha256: found \"aa\", expected the SHA-256 of the key" },
+	{ DOMAIN("\"spki_sha256\": []"), ": /external_domains/0/spki_sha256: found 0 digests, expected 1 to 8" },
+	{ DOMAIN("\"spki_sha256\": [\"" PIN "\", \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\"]"),
+	    ": /external_domains/0/spki_sha256/1: found \"AAEC" },
+	{ DOMAIN("\"spki_sha256\": \"" PIN "00\""), ": /external_domains/0/spki_sha256: found \"" },
 	{ DOMAIN("\"proxy_auth\": { \"realm\": \"a\", \"users_file\": \"b\", \"algorithms\": [\"SHA-256\"] }"), ": /external_domains/0/proxy_auth/users_file: \"" },
 	{ "{ \"external_domain_files\": \"none.json\" }", ": /external_domain_files: found \"none.json\", expected a file that can be read" },
 	/* identity */
@@ -293,7 +301,12 @@ static const struct {
 	{ "{ \"default_cluster\": \"a\", \"clusters\": { \"a\": { \"servers\": [ { \"host\": \"127.0.0.1\" } ] }, \"b\": { \"servers\": [ { \"host\": \"127.0.0.1\", \"weight\": 5 } ] } } }", NULL },
 	{ "{ \"affinity_failure_status\": 0 }", NULL },
 	{ PROFILE("\"any_trusted_ca\": true, \"ciphers\": \"ECDHE-ECDSA-AES128-GCM-SHA256\", \"groups\": \"P-256\""), NULL },
-	{ DOMAIN("\"match\": \"any\", \"enforce\": true, \"trusted_addresses\": [\"192.0.2.0/24\", \"192.0.2.7/24\", \"2001:db8::1\"]"), NULL },
+	{ DOMAIN("\"match\": \"all\", \"subject_alt_names\": [\"A.Example.\", \"sip:b.example\"], \"distinguished_name\": \"CN=a\", \"spki_sha256\": [\"" PIN
+		"\", \"00:01:02:03:04:05:06:07:08:09:0a:0b:0c:0d:0e:0f:10:11:12:13:14:15:16:17:18:19:1a:1b:1c:1d:1e:1f\", "
+		"\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"]"), NULL },
+	{ DOMAIN("\"match\": \"all\", \"distinguished_name\": \"CN=a\""), ": /external_domains/0/match: warning: \"all\" says nothing" },
+	{ LISTENER("\"enforce\": false"), ": /listeners/0/enforce: warning: whoever connects is let in" },
+	{ DOMAIN("\"match\": \"any\", \"enforce\": false, \"trusted_addresses\": [\"192.0.2.0/24\", \"192.0.2.7/24\", \"2001:db8::1\"]"), NULL },
 	{ DOMAIN("\"hosts\": [ { \"host\": \"a.example\" }, { \"host\": \"192.0.2.1\", \"port\": 1 } ]"), NULL },
 	{ "{ \"external_domains\": [ { \"domain\": \"a.example\" }, { \"domain\": \"*.a.example\" } ] }", NULL },
 	{ "{ \"external_domains\": [ { \"domain\": \"a.example\", \"distinguished_name\": \"CN=a\" }, { \"domain\": \"b.example\", \"distinguished_name\": \"CN=a\" } ] }", NULL },

@@ -164,10 +164,10 @@ Test(config_image, domains)
 	cr_assert_eq(img->h->domains.count, 4);
 	cr_assert_eq(image_find_domain(img, SPAN("partner.example")), 0u);
 	cr_assert_eq(image_find_domain(img, SPAN("x.partner.example")), 1u);
-	cr_assert_eq(d[0].flags, DOMAIN_ENABLED | DOMAIN_TRUST_DOMAIN | DOMAIN_ENFORCE | DOMAIN_HAS_DN | DOMAIN_VOUCHES_OWN);
-	cr_assert_eq(d[1].flags, DOMAIN_WILDCARD | DOMAIN_ENABLED | DOMAIN_ENFORCE | DOMAIN_HAS_DN | DOMAIN_VOUCHES_OWN);
-	cr_assert_eq(d[2].flags, DOMAIN_ENFORCE | DOMAIN_VOUCHES_OWN);
-	cr_assert_eq(d[3].flags, DOMAIN_ENABLED | DOMAIN_ENFORCE, "its own vouches_for says nothing of \"own\"");
+	cr_assert_eq(d[0].flags, DOMAIN_ENABLED | DOMAIN_TRUST_DOMAIN | DOMAIN_HAS_DN | DOMAIN_VOUCHES_OWN);
+	cr_assert_eq(d[1].flags, DOMAIN_WILDCARD | DOMAIN_ENABLED | DOMAIN_HAS_DN | DOMAIN_VOUCHES_OWN);
+	cr_assert_eq(d[2].flags, DOMAIN_VOUCHES_OWN);
+	cr_assert_eq(d[3].flags, DOMAIN_ENABLED, "its own vouches_for says nothing of \"own\"");
 	target = image_unit(img, d[0].hosts.at);
 	cr_assert(span_eq(image_ref_text(img, target[0].host), SPAN("sbc.partner.example")));
 	cr_assert_eq(target[0].port, 0, "SRV may tell");

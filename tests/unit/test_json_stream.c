@@ -22,7 +22,6 @@ static struct json_stream *open_text(const char *text, size_t len)
 	cr_assert(fd >= 0 && write(fd, text, len) == (ssize_t)len);
 	close(fd);
 	s = json_stream_open(path);
-	unlink(path);
 	cr_assert_not_null(s);
 	return s;
 }
@@ -48,6 +47,7 @@ static void read_all(struct json_stream *s, char *out, size_t cap)
 	}
 	cr_assert_eq(json_stream_next(s, &e), JSON_STREAM_END, "the end stays the end");
 	json_stream_free(s);
+	unlink(path);
 }
 
 static const struct {
@@ -132,6 +132,59 @@ Test(json_stream, long_values)
 	cr_assert_eq(json_stream_next(s, &e), JSON_STREAM_END);
 	json_stream_free(s);
 	free(text);
+}
+
+static void append(void)
+{
+	FILE *f = fopen(path, "a");
+
+	cr_assert(f && fputs(" {}", f) >= 0 && fclose(f) == 0);
+}
+
+static void cut(void)
+{
+	cr_assert_eq(truncate(path, 3), 0);
+}
+
+static void replace(void)
+{
+	cr_assert_eq(unlink(path), 0);
+	append();
+}
+
+static void remove_it(void)
+{
+	cr_assert_eq(unlink(path), 0);
+}
+
+static const struct {
+	const char *why;
+	void (*change)(void);
+} changes[] = { { "longer", append }, { "cut", cut }, { "another in its place", replace }, { "gone", remove_it } };
+
+/* What was read of it may be half of the old and half of the new. */
+Test(json_stream, changed_while_read)
+{
+	for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
+		struct json_stream *s = open_text("{\"a\":1}\n{\"b\":2}\n", 16);
+		struct json_element e;
+		enum json_stream_status st = json_stream_next(s, &e);
+		bool told = false;
+
+		cr_assert_eq(st, JSON_STREAM_ELEMENT);
+		json_decref(e.value);
+		usleep(20000); /* a tick of the file system's clock */
+		changes[i].change();
+		while ((st = json_stream_next(s, &e)) != JSON_STREAM_END) {
+			if (st == JSON_STREAM_ELEMENT)
+				json_decref(e.value);
+			else
+				told = told || strstr(json_stream_problem(s)->text, "changed while it was read");
+		}
+		cr_assert(told, "%s", changes[i].why);
+		json_stream_free(s);
+		(void)unlink(path); /* gone or not */
+	}
 }
 
 Test(json_stream, no_file)

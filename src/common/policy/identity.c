@@ -1,6 +1,7 @@
 #include "common/policy/identity.h"
 
 #include "common/policy/identity_uri.h"
+#include "common/x509/judgement.h"
 
 enum finding {
 	FINDING_GOOD,
@@ -28,6 +29,12 @@ uint32_t identity_domain(const struct image *img, const struct peer_judgement *p
 	if (peer->domain_count == 1 || (uri->scheme != URI_SIP && uri->scheme != URI_SIPS))
 		return best;
 	host = span_of(text, host_canon(uri->host, text));
+	if (peer->all_count) { /* there are more than are listed */
+		best = image_find_domain(img, host);
+		if (best != IMAGE_NONE && judgement_has(img, peer, best))
+			return best;
+		best = peer->domain[0];
+	}
 	for (uint32_t i = 0; host.len && i < peer->domain_count; i++) {
 		const struct image_domain *d = &img->domain[peer->domain[i]];
 		size_t fit = d->flags & DOMAIN_WILDCARD ? (size_t)d->name.count + 1 : SIZE_MAX;

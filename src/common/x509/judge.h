@@ -82,6 +82,9 @@ MUST_USE bool judge_container(const struct image *img, uint32_t tls, const struc
 void judge_wanted(const struct image *img, uint32_t tls, const struct judge_want *want, const struct peer_facts *facts,
     int64_t now, struct peer_judgement *out);
 
+/* Does the certificate claim a name of an entry with `enforce: false`, whoever issued it? */
+bool judge_claims_observed(const struct image *img, const struct peer_facts *facts);
+
 /*
  * Prepare the store that chains will be verified by, once it holds all its
  * anchors.  Of two with one name (a CA that changed its key) the library takes

@@ -63,7 +63,7 @@ static SSL_SESSION *connection(const struct client_want *want)
 	uint64_t from = cpu_ns();
 	char byte;
 
-	t = tls_accept_new(tls_contexts_get(edge.set, 0), SIDE_EXTERNAL, true, &out);
+	t = tls_accept_new(tls_contexts_get(edge.set, 0), &(struct tls_entrance){ SIDE_EXTERNAL, true, 1 }, &out);
 	server_ns += cpu_ns() - from;
 	for (int round = 0; round < 5; round++) {
 		if (SSL_is_init_finished(c.ssl))

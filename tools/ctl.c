@@ -14,7 +14,7 @@
 
 #define DEFAULT_SOCKET "/run/sipward/control.sock"
 
-enum { OPT_FOR = 256, OPT_REASON, OPT_FORCE };
+enum { OPT_FOR = 256, OPT_REASON, OPT_FORCE, OPT_PROFILE, OPT_DOMAIN };
 
 static const struct command {
 	const char *name;
@@ -29,6 +29,7 @@ static const struct command {
 	{ "connections", "DOMAIN", "domain", true, ctl_show_connections, "open connections, all or of one domain" },
 	{ "domains", NULL, NULL, false, ctl_show_domains, "configured external domains" },
 	{ "lookup", "DN", "dn", false, ctl_show_lookup, "the entry of a distinguished name, or the nearest one" },
+	{ "explain", "CERT.pem", NULL, false, NULL, "what a connection with this certificate would be told now; --profile NAME, or --domain NAME as its server" },
 	{ "domain", "block NAME", NULL, false, NULL, "refuse a domain from now on, whatever the configuration says: --for TIME, --reason TEXT, --force" },
 	{ "domain", "unblock NAME", NULL, false, NULL, "take it again" },
 	{ "domain", "blocks", NULL, false, NULL, "which domains are blocked, by whom, until when and why" },
@@ -159,12 +160,18 @@ static int dispatch(char **argv, int count, const struct ctl_options *o)
 		fprintf(stderr, "sipwardctl: --for, --reason and --force belong to \"domain block\"\n");
 		return EXIT_USAGE;
 	}
+	if ((o->profile || o->domain) && strcmp(c->name, "explain") != 0) {
+		fprintf(stderr, "sipwardctl: --profile and --domain belong to \"explain\"\n");
+		return EXIT_USAGE;
+	}
 	if (count - 1 > wanted || (count - 1 < wanted && !c->optional)) {
 		fprintf(stderr, "sipwardctl: %s takes %s\n", c->name, wanted ? c->argument : "no argument");
 		return EXIT_USAGE;
 	}
 	if (wanted == 2)
 		return ctl_ha1(argv[1], argv[2]);
+	if (strcmp(c->name, "explain") == 0)
+		return ctl_explain(argv[1], o);
 	if (!c->show)
 		return ctl_dn(argv[1], o->json);
 	return run(c, count > 1 ? argv[1] : NULL, o);
@@ -176,7 +183,8 @@ int main(int argc, char **argv)
 		{ "socket", required_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
 		{ "version", no_argument, NULL, 'V' },	    { "help", no_argument, NULL, 'h' },
 		{ "for", required_argument, NULL, OPT_FOR }, { "reason", required_argument, NULL, OPT_REASON },
-		{ "force", no_argument, NULL, OPT_FORCE },  { 0 },
+		{ "force", no_argument, NULL, OPT_FORCE },
+		{ "profile", required_argument, NULL, OPT_PROFILE }, { "domain", required_argument, NULL, OPT_DOMAIN },  { 0 },
 	};
 	struct ctl_options o = { .socket = DEFAULT_SOCKET };
 	int opt;
@@ -197,6 +205,12 @@ int main(int argc, char **argv)
 			break;
 		case OPT_FORCE:
 			o.force = true;
+			break;
+		case OPT_PROFILE:
+			o.profile = optarg;
+			break;
+		case OPT_DOMAIN:
+			o.domain = optarg;
 			break;
 		case 'V':
 			puts("sipwardctl " SIPWARD_VERSION);

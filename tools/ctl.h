@@ -22,6 +22,8 @@ struct ctl_options {
 	/* of `domain block`; NULL: not given */
 	const char *duration, *reason;
 	bool force;
+	/* of `explain`; NULL: not given */
+	const char *profile, *domain;
 };
 
 /* Ask the daemon and show its answer; returns an exit code. */
@@ -34,6 +36,9 @@ MUST_USE bool ctl_duration(struct span text, uint64_t *seconds);
 
 /* `sipwardctl domain block NAME | unblock NAME | blocks`: argv begins behind "domain".  Returns an exit code. */
 MUST_USE int ctl_domain(char **argv, int count, const struct ctl_options *o);
+
+/* `sipwardctl explain CERT.pem`: what a connection with it would be told now.  Returns an exit code: trusted by some profile, or not. */
+MUST_USE int ctl_explain(const char *path, const struct ctl_options *o);
 
 /* Show an answer for people. */
 void ctl_show_status(const json_t *answer);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "admin/control_socket.h"
+#include "admin/explain.h"
 #include "common/confine.h"
 #include "common/ctl.h"
 #include "common/log.h"
@@ -160,6 +161,8 @@ static int start(struct admin *a)
 	if (getrandom(&seed, sizeof(seed), 0) < 0)
 		return -1;
 	json_object_seed(seed | 1);
+	if (!explain_init())
+		return -1;
 
 	a->img = image_attach(a->h->image_fd);
 	a->sockets = malloc(size ? size : 1);

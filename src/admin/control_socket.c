@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "admin/blocks.h"
+#include "admin/explain.h"
 #include "admin/report.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -133,6 +134,8 @@ static void command(struct admin *a, struct client *c, const json_t *question)
 		answer(c, report_domains(a, DOMAINS_SHOWN));
 	else if (strcmp(name, "lookup") == 0)
 		answer(c, dn ? report_lookup(a, dn) : report_error("lookup wants \"dn\""));
+	else if (strcmp(name, "explain") == 0)
+		answer(c, explain_certificate(a, question));
 	else if (strcmp(name, "domain blocks") == 0)
 		answer(c, blocks_report(a));
 	else if (strcmp(name, "domain block") == 0)

@@ -246,6 +246,18 @@ static json_t *count_connections(const struct admin *a)
 	return counts;
 }
 
+/* "FILE:LINE" of an entry in a file of domains. */
+static json_t *configured_at(const struct image *img, uint32_t index)
+{
+	const struct image_domain_file *f = image_file_of(img, index);
+	char where[4200];
+
+	if (!f)
+		return json_string("the main file");
+	snprintf(where, sizeof(where), "%.*s:%u", SPAN_FMT(span_head(image_text(img, f->path), 4096)), img->domain[index].line);
+	return json_string(where);
+}
+
 static json_t *domain_row(const struct admin *a, const json_t *counts, uint32_t index)
 {
 	const struct image_domain *d = &a->img->domain[index];
@@ -259,7 +271,7 @@ static json_t *domain_row(const struct admin *a, const json_t *counts, uint32_t 
 	for (uint32_t i = 0; i < d->hosts.count; i++)
 		json_array_append_new(hosts, json_pack("{s:o, s:i}", "host", text(image_ref_text(a->img, target[i].host)), "port",
 		    (int)target[i].port));
-	return json_pack("{s:s, s:b, s:b, s:b, s:s, s:o, s:i, s:I}", "domain", shown, "enabled", (d->flags & DOMAIN_ENABLED) != 0,
+	return json_pack("{s:s, s:o, s:b, s:b, s:b, s:s, s:o, s:i, s:I}", "domain", shown, "configured", configured_at(a->img, index), "enabled", (d->flags & DOMAIN_ENABLED) != 0,
 	    "blocked", blocks_has(a, index),
 	    "has_dn", (d->flags & DOMAIN_HAS_DN) != 0, "protocol", protocol_name[p->protocol], "hosts", hosts, "trust",
 	    (int)p->trust.count, "connections", json_integer_value(json_object_getn(counts, name.p, MIN(name.len, 127u))));
@@ -276,9 +288,9 @@ json_t *report_domains(const struct admin *a, size_t limit)
 	return json_pack("{s:b, s:I, s:o}", "ok", 1, "count", (json_int_t)count, "domains", rows);
 }
 
-static void add_nearest(const struct admin *a, const struct dn *dn, json_t *out)
+void report_nearest(const struct image *img, const uint8_t *dn, size_t len, json_t *out)
 {
-	const struct image_key *k = image_nearest_dn(a->img, dn->bytes, dn->len);
+	const struct image_key *k = image_nearest_dn(img, dn, len);
 	char shown[4096];
 	size_t n;
 
@@ -286,7 +298,7 @@ static void add_nearest(const struct admin *a, const struct dn *dn, json_t *out)
 		return;
 	n = dn_print(k->bytes, k->len, shown, sizeof(shown));
 	json_object_set_new(out, "nearest", text(span_of(shown, n)));
-	n = dn_explain_difference(dn->bytes, dn->len, k->bytes, k->len, shown, sizeof(shown));
+	n = dn_explain_difference(dn, len, k->bytes, k->len, shown, sizeof(shown));
 	json_object_set_new(out, "difference", text(span_of(shown, n)));
 }
 
@@ -313,7 +325,7 @@ json_t *report_lookup(const struct admin *a, const char *dn_text)
 	n = dn_print(dn.bytes, dn.len, shown, sizeof(shown));
 	out = json_pack("{s:b, s:b, s:o, s:o}", "ok", 1, "found", hits.count > 0, "dn", text(span_of(shown, n)), "domains", rows);
 	if (out && hits.count == 0)
-		add_nearest(a, &dn, out);
+		report_nearest(a->img, dn.bytes, dn.len, out);
 	if (out && dn_looks_reversed(span_str(dn_text)))
 		json_object_set_new(out, "note",
 		    json_string("the text begins with C=, so it is probably in reverse order: write the CN first"));

@@ -19,6 +19,9 @@ MUST_USE json_t *report_domains(const struct admin *a, size_t limit);
 /* The entry of a DN in text form, or the nearest one and how it differs. */
 MUST_USE json_t *report_lookup(const struct admin *a, const char *dn);
 
+/* The nearest configured DN and how this one differs, as "nearest" and "difference"; nothing if there is none. */
+void report_nearest(const struct image *img, const uint8_t *dn, size_t len, json_t *out);
+
 /* {"ok": ok, "text": text}: what the master said, which may quote a file that is not UTF-8. */
 MUST_USE json_t *report_result(bool ok, const char *text);
 /* {"ok": false, "error": text} */

@@ -88,6 +88,8 @@ struct heritage {
 	void *buckets;		     /* every worker writes it */
 	void *nonces;		     /* likewise */
 	size_t nonces_size;
+	void *sessions;		     /* likewise; sealed */
+	size_t sessions_size;
 	const struct blocks *blocks; /* domains blocked at run time */
 	struct master_state *master;
 	uid_t uid;		     /* to become; 0 with gid 0: stay as we are */

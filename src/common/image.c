@@ -32,7 +32,7 @@ static bool tls_ok(const struct image *img)
 	for (uint64_t i = 0; i < img->h->tls.count; i++) {
 		const struct image_tls *t = &img->tls[i];
 
-		if (!str_ok(img, t->name) || !str_ok(img, t->ciphers) || !str_ok(img, t->ciphersuites) || !str_ok(img, t->groups) ||
+		if (!strings_ok(img, t->anchors) || !str_ok(img, t->name) || !str_ok(img, t->ciphers) || !str_ok(img, t->ciphersuites) || !str_ok(img, t->groups) ||
 		    !section_ok(img, t->trust, sizeof(struct image_spki)) ||
 		    !section_ok(img, t->crls, sizeof(struct image_crl)))
 			return false;

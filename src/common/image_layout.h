@@ -95,6 +95,7 @@ struct image_tls {
 	uint64_t resumption_lifetime; /* s, counted from the original full handshake */
 	struct image_str ciphers, ciphersuites, groups; /* "" : library default */
 	struct image_section crls;    /* struct image_crl */
+	struct image_section anchors; /* struct image_str: DER of the CAs of `trust`, in its order */
 };
 
 /* One CRL of a profile. */

@@ -25,7 +25,6 @@ enum keys_kind {
 	KEYS_CERTIFICATE = 1, /* DER: our leaf */
 	KEYS_CHAIN = 2,	      /* DER: an intermediate to send */
 	KEYS_PRIVATE_KEY = 3, /* DER, PKCS #8 */
-	KEYS_TRUST = 4,	      /* DER: a CA of `trust` */
 	KEYS_TOKEN_SECRET = 5, /* 32 bytes; the first signs; profile is 0 */
 	KEYS_BRANCH_KEY = 6,   /* 16 bytes: never changes while the master lives */
 	KEYS_AUTH_USER = 7,    /* struct keys_auth_user and its texts; profile: index of image_auth */

@@ -81,7 +81,7 @@ static void digest_material(const struct config *c, const struct pki_profile *p,
 	for (size_t i = 0; i < p->identity_count; i++)
 		digest_identity(&d, &p->identity[i]);
 	for (size_t i = 0; i < p->trust_count; i++)
-		digest_add(&d, KEYS_TRUST, p->trust[i].p, p->trust[i].len);
+		digest_add(&d, 0, p->trust[i].p, p->trust[i].len);
 	if (!d.ok || EVP_DigestFinal_ex(d.ctx, row->material, NULL) != 1)
 		image_builder_fail(c->b);
 	EVP_MD_CTX_free(d.ctx);
@@ -99,8 +99,21 @@ static void store_keys(struct config *c, uint32_t profile, const struct pki_prof
 			keys_add(c->keys, KEYS_CHAIN, profile, id->chain[j].p, id->chain[j].len);
 		keys_add(c->keys, KEYS_PRIVATE_KEY, profile, id->key.p, id->key.len);
 	}
-	for (size_t i = 0; i < p->trust_count; i++)
-		keys_add(c->keys, KEYS_TRUST, profile, p->trust[i].p, p->trust[i].len);
+}
+
+static struct image_section put_anchors(struct config *c, const struct pki_profile *p)
+{
+	struct image_str *rows = calloc(p->trust_count + 1, sizeof(*rows));
+	struct image_section s = { 0 };
+
+	for (size_t i = 0; rows && i < p->trust_count; i++)
+		rows[i] = image_put_text(c->b, span_of(p->trust[i].p, p->trust[i].len));
+	if (rows)
+		s = image_put_array(c->b, rows, p->trust_count, sizeof(*rows));
+	else
+		image_builder_fail(c->b);
+	free(rows);
+	return s;
 }
 
 static struct image_section put_crls(struct config *c, const struct pki_profile *p)
@@ -203,6 +216,7 @@ static void read_files(struct config *c, const struct config_node *n, struct ima
 		profile->trust_count = p.trust_count;
 		row->trust = image_put_array(c->b, p.trust_spki, p.trust_count, sizeof(struct image_spki));
 		row->crls = put_crls(c, &p);
+		row->anchors = put_anchors(c, &p);
 		digest_material(c, &p, row);
 		store_keys(c, (uint32_t)c->profile_count, &p);
 	}

@@ -10,6 +10,7 @@
 #include "common/buckets.h"
 #include "common/mailbox.h"
 #include "common/presence.h"
+#include "common/session_store.h"
 
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010 /* Linux 5.1 */
@@ -61,6 +62,8 @@ int shared_init(struct shared *s, uint32_t workers, size_t rows)
 		rc = region_make(&s->region[SHARED_BUCKETS], "sipward-buckets", buckets_bytes(workers), 1);
 	if (rc == 0)
 		rc = region_make(&s->region[SHARED_NONCES], "sipward-nonces", NONCES_BYTES, 1);
+	if (rc == 0)
+		rc = region_make(&s->region[SHARED_SESSIONS], "sipward-sessions", SESSION_STORE_BYTES, 1);
 	if (rc == 0)
 		rc = region_make(&s->region[SHARED_BLOCKS], "sipward-blocks", sizeof(struct blocks), 1);
 	if (rc == 0)

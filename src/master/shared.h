@@ -25,6 +25,7 @@ enum shared_region_id {
 	SHARED_MASTER,
 	SHARED_BUCKETS, /* common/buckets: written by every worker */
 	SHARED_NONCES,	/* common/auth/nonces: written by every worker */
+	SHARED_SESSIONS, /* common/session_store: likewise */
 	SHARED_REGIONS
 };
 

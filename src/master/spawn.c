@@ -135,6 +135,8 @@ static void fill_regions(const struct master *m, struct heritage *h)
 	h->mail_each = m->shared.region[SHARED_MAIL].each;
 	h->presence = (struct presence *)(void *)m->shared.region[SHARED_PRESENCE].p;
 	h->buckets = m->shared.region[SHARED_BUCKETS].p;
+	h->sessions = m->shared.region[SHARED_SESSIONS].p;
+	h->sessions_size = m->shared.region[SHARED_SESSIONS].size;
 	h->nonces = m->shared.region[SHARED_NONCES].p;
 	h->nonces_size = m->shared.region[SHARED_NONCES].size;
 	h->blocks = shared_blocks(&m->shared);

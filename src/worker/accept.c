@@ -350,7 +350,11 @@ static void log_refused(struct worker *w, const struct listener *l, const uint8_
 
 static bool start_tls(struct worker *w, struct conn *c)
 {
-	c->tls = tls_accept_new(tls_contexts_get(w->contexts, c->listener->row.tls), c->listener->row.side, c->listener->row.enforce, &c->out);
+	static const struct siphash_key fixed; /* the same in all workers, and after a reload */
+	const struct listener *l = c->listener;
+	struct tls_entrance by = { (enum image_side)l->row.side, l->row.enforce, siphash(&fixed, l->text, strlen(l->text)) };
+
+	c->tls = tls_accept_new(tls_contexts_get(w->contexts, l->row.tls), &by, &c->out);
 	if (!c->tls)
 		return false;
 	c->state = CONN_HANDSHAKE;

@@ -18,6 +18,7 @@
 #include "worker/blocked.h"
 #include "worker/conn_table.h"
 #include "worker/links.h"
+#include "worker/tls_session.h"
 #include "worker/upstream.h"
 
 /* An image that a reload has replaced. */
@@ -222,7 +223,10 @@ int control_first_generation(struct worker *w, char why[static 256])
 	}
 	drop_keys(&p);
 	use(w, &p);
-	return 0;
+	if (tls_session_share(w->h->sessions, w->h->sessions_size, w->keys.branch.k, &w->counters->resumed_elsewhere) == 0)
+		return 0;
+	snprintf(why, 256, "sessions cannot be shared");
+	return -1;
 }
 
 /* Some blocked domains, then one context; false: there are no more, and the master is told how it went. */

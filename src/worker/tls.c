@@ -44,13 +44,14 @@ static struct tls *begin(struct tls_context *ctx, enum tls_peer_kind kind, struc
 	return t;
 }
 
-struct tls *tls_accept_new(struct tls_context *ctx, enum image_side side, bool enforce, struct buf *out)
+struct tls *tls_accept_new(struct tls_context *ctx, const struct tls_entrance *by, struct buf *out)
 {
-	struct tls *t = begin(ctx, side == SIDE_EXTERNAL ? PEER_FROM_OUTSIDE : PEER_FROM_INSIDE, SPAN_NONE, out);
+	struct tls *t = begin(ctx, by->side == SIDE_EXTERNAL ? PEER_FROM_OUTSIDE : PEER_FROM_INSIDE, SPAN_NONE, out);
 
 	if (!t)
 		return NULL;
-	if (!enforce)
+	t->peer.listener = by->listener;
+	if (!by->enforce)
 		tls_peer_observe(&t->peer, t->ssl);
 	SSL_set_accept_state(t->ssl);
 	return t;

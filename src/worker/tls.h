@@ -31,12 +31,19 @@ enum tls_status {
 	TLS_FAILED, /* an alert may stand in the output buffer: send it, then close */
 };
 
+/* The listener that a connection came to. */
+struct tls_entrance {
+	enum image_side side;
+	bool enforce;	   /* false: nobody is required to be anybody, nobody is trusted */
+	uint64_t listener; /* which it is: sessions are good there alone */
+};
+
 /*
  * Server side, for a connection that was accepted on a listener of this side;
  * inside, it must show a container's DN whatever the profile says of client
  * certificates.  Everything to be sent is appended to *out.  NULL: no memory.
  */
-MUST_USE struct tls *tls_accept_new(struct tls_context *ctx, enum image_side side, bool enforce, struct buf *out);
+MUST_USE struct tls *tls_accept_new(struct tls_context *ctx, const struct tls_entrance *by, struct buf *out);
 
 /*
  * Client side, for a connection that we opened: tls_handshake begins it, and

@@ -8,14 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/x509/judge.h"
+#include "common/x509/anchors.h"
 #include "worker/tls_bio.h"
 #include "worker/tls_peer.h"
 #include "worker/tls_session.h"
 
 #define SECURITY_LEVEL 2
 #define CERTIFICATES_MAX 32768 /* bytes of one peer's certificates */
-#define CHAIN_DEPTH (PEER_CHAIN_MAX - 1) /* intermediates between leaf and anchor */
 
 /* Forward secrecy and AEAD only; AES-128 first, for it costs least. */
 #define CIPHERS "ECDHE+AESGCM+AES128:ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -28,6 +27,7 @@ struct tls_context {
 	SSL_CTX *ssl;
 	uint32_t profile; /* in the committed image */
 	bool required;	  /* a client certificate is */
+	uint8_t binding[32]; /* of its sessions */
 	uint8_t material[32], peer_usage, client_certificate, resumption;
 	uint32_t name_len;
 	char name[];
@@ -130,23 +130,15 @@ static const char *set_add(struct set *s, const struct keys_record *r)
 	return "no memory";
 }
 
-/*
- * An anchor.  One that is not self-signed was named on purpose: then a chain
- * may end there, and the issuer above need not be known.
- */
-static const char *add_trust(SSL_CTX *ssl, const struct keys_record *r)
+static const char *load_anchors(SSL_CTX *ssl, const struct image *img, const struct image_tls *tls)
 {
-	X509_STORE *store = SSL_CTX_get_cert_store(ssl);
-	X509 *cert = record_certificate(r);
-	const char *why = NULL;
+	STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
+	const char *why = names ? anchors_add(img, tls, SSL_CTX_get_cert_store(ssl), names) : "no memory";
 
-	if (!cert)
-		return "a certificate of trust cannot be read";
-	if (!X509_STORE_add_cert(store, cert) || !SSL_CTX_add_client_CA(ssl, cert))
-		why = "a certificate of trust is refused";
-	if (!(X509_get_extension_flags(cert) & EXFLAG_SS))
-		X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
-	X509_free(cert);
+	if (why)
+		sk_X509_NAME_pop_free(names, X509_NAME_free);
+	else
+		SSL_CTX_set_client_CA_list(ssl, names);
 	return why;
 }
 
@@ -171,9 +163,6 @@ static const char *load_keys(SSL_CTX *ssl, const struct keys_header *keys, uint3
 		case KEYS_PRIVATE_KEY:
 			why = set_add(&set, r);
 			break;
-		case KEYS_TRUST:
-			why = add_trust(ssl, r);
-			break;
 		case KEYS_TOKEN_SECRET:
 		case KEYS_BRANCH_KEY:
 		case KEYS_AUTH_USER:
@@ -183,7 +172,6 @@ static const char *load_keys(SSL_CTX *ssl, const struct keys_header *keys, uint3
 	if (!why)
 		why = set_use(&set, ssl);
 	set_done(&set);
-	judge_store(SSL_CTX_get_cert_store(ssl));
 	return why;
 }
 
@@ -229,7 +217,6 @@ static const char *set_rules(SSL_CTX *ssl, const struct image *img, const struct
 	SSL_CTX_clear_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE);
 	SSL_CTX_set_read_ahead(ssl, 1);
 	SSL_CTX_set_max_cert_list(ssl, CERTIFICATES_MAX);
-	SSL_CTX_set_verify_depth(ssl, CHAIN_DEPTH);
 	SSL_CTX_set_max_early_data(ssl, 0);
 	if (tls->client_certificate == CLIENT_CERT_REQUIRE)
 		mode = SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
@@ -338,7 +325,9 @@ static int build(struct tls_contexts *set, const struct image_tls *tls, char why
 	what = set_rules(ctx->ssl, set->img, tls);
 	if (!what)
 		what = load_keys(ctx->ssl, set->keys, (uint32_t)(tls - set->img->tls));
-	if (!what && tls_session_install(ctx->ssl, set->img, tls) != 0)
+	if (!what)
+		what = load_anchors(ctx->ssl, set->img, tls);
+	if (!what && tls_session_install(ctx->ssl, set->img, tls, ctx->binding) != 0)
 		what = "no memory";
 	return what ? cannot(set->img, tls, what, why) : 0;
 }
@@ -398,6 +387,7 @@ SSL *tls_context_connection(const struct tls_context *ctx, struct tls_peer *p)
 	SSL *ssl = SSL_new(ctx->ssl);
 
 	p->profile = &ctx->profile;
+	p->binding = ctx->binding;
 	p->required = ctx->required || p->kind != PEER_FROM_OUTSIDE;
 	/* What the profile says of client certificates is said of those who connect from outside. */
 	if (ssl && p->kind != PEER_FROM_OUTSIDE)

@@ -48,6 +48,8 @@ struct tls_peer {
 	enum tls_peer_kind kind;
 	struct tls_expect expect; /* PEER_EXPECTED */
 	bool required;		 /* without trust there is no connection */
+	const uint8_t *binding;	 /* 32 bytes: what sessions of its context are bound to; the context's */
+	uint64_t listener;	 /* which one it came to: sessions are good there alone */
 	bool observe;		 /* the listener's `enforce` is false: nobody is required to be anybody, nobody is trusted */
 	bool presented;		 /* this handshake brought a certificate, which was judged */
 	struct peer_facts *facts; /* counted; NULL: no certificate, or nothing to be known of it */

@@ -3,12 +3,15 @@
 #include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/session_store.h"
 #include "common/siphash.h"
 #include "common/x509/facts.h"
+#include "worker/session_record.h"
 #include "worker/tls_peer.h"
 
 #define BUCKETS 32768		  /* power of two, above TLS_SESSIONS_MAX */
@@ -18,6 +21,7 @@
 struct origin {
 	uint32_t references;
 	int64_t handshake;
+	uint64_t listener;	  /* where it was made: good there alone */
 	struct peer_facts *facts; /* NULL: no certificate */
 };
 
@@ -35,6 +39,15 @@ static struct {
 	struct kept *newest, *oldest;
 	size_t count;
 } store;
+
+/* What all workers share. */
+static struct {
+	void *region; /* NULL: nothing */
+	size_t size;
+	uint8_t key[SESSION_KEY_BYTES];
+	struct siphash_key tag_key;
+	_Atomic uint64_t *found;
+} shared;
 
 static int session_index = -1;
 
@@ -144,6 +157,7 @@ static bool attach_origin(SSL_SESSION *session, const struct tls_peer *p)
 		return false;
 	*o = (struct origin){ .references = 1,
 		.handshake = p->presented ? p->handshake : clock_wall_s(),
+		.listener = p->listener,
 		.facts = p->facts ? peer_facts_get(p->facts) : NULL };
 	if (!SSL_SESSION_set_ex_data(session, session_index, o)) {
 		origin_put(o);
@@ -152,6 +166,72 @@ static bool attach_origin(SSL_SESSION *session, const struct tls_peer *p)
 	return true;
 }
 
+/* ---- the shared store ---- */
+
+int tls_session_share(void *region, size_t size, const uint8_t secret[static 16], _Atomic uint64_t *found)
+{
+	static const char purpose[] = "sipward sessions";
+	uint8_t text[sizeof(purpose) + 16], digest[EVP_MAX_MD_SIZE];
+	bool ok;
+
+	memcpy(text, purpose, sizeof(purpose));
+	memcpy(text + sizeof(purpose), secret, 16);
+	ok = EVP_Digest(text, sizeof(text), digest, NULL, EVP_sha512(), NULL) == 1;
+	memcpy(shared.key, digest, sizeof(shared.key));
+	memcpy(shared.tag_key.k, digest + sizeof(shared.key), sizeof(shared.tag_key.k));
+	OPENSSL_cleanse(text, sizeof(text));
+	OPENSSL_cleanse(digest, sizeof(digest));
+	shared.region = ok ? region : NULL;
+	shared.size = size;
+	shared.found = found;
+	return ok ? 0 : -EIO;
+}
+
+static uint64_t tag_of(const uint8_t *id, size_t len)
+{
+	return siphash(&shared.tag_key, id, len) | 1;
+}
+
+static void share(SSL_SESSION *session)
+{
+	const struct origin *o = SSL_SESSION_get_ex_data(session, session_index);
+	struct session_record r = { .session = session, .facts = o->facts, .handshake = o->handshake, .listener = o->listener };
+	uint8_t record[SESSION_RECORD_MAX];
+	const uint8_t *id;
+	unsigned id_len;
+	size_t len;
+
+	if (!shared.region)
+		return;
+	id = SSL_SESSION_get_id(session, &id_len);
+	len = session_record_seal(shared.key, &r, record);
+	if (len)
+		(void)session_store_put(shared.region, shared.size, tag_of(id, id_len), (uint32_t)clock_wall_s(), record, len);
+}
+
+/* The session with its origin, the caller's reference; NULL: nothing there that opens. */
+static SSL_SESSION *find_shared(const struct tls_peer *p, const uint8_t *id, size_t len)
+{
+	uint8_t record[SESSION_RECORD_MAX];
+	struct session_record r;
+	struct origin *o;
+	size_t n = shared.region ? session_store_get(shared.region, shared.size, tag_of(id, len), record) : 0;
+
+	if (n == 0 || !session_record_open(shared.key, span_of(id, len), span_of(p->binding, 32), record, n, &r))
+		return NULL;
+	o = malloc(sizeof(*o));
+	if (o)
+		*o = (struct origin){ .references = 1, .handshake = r.handshake, .listener = r.listener, .facts = r.facts };
+	if (o && SSL_SESSION_set_ex_data(r.session, session_index, o))
+		return r.session;
+	free(o);
+	peer_facts_put(r.facts);
+	SSL_SESSION_free(r.session);
+	return NULL;
+}
+
+/* ---- what the library calls ---- */
+
 /* The library made a session; 1: we keep the reference that it counted for us. */
 static int on_new(SSL *ssl, SSL_SESSION *session)
 {
@@ -159,29 +239,47 @@ static int on_new(SSL *ssl, SSL_SESSION *session)
 
 	if (!p)
 		return 0;
-	if (SSL_SESSION_get_ex_data(session, session_index)) /* renewed: its origin came along */
-		return keep(session);
-	if (SSL_session_reused(ssl))
-		return 0;
-	if (p->presented ? !p->facts || p->judgement.verdict != PEER_TRUSTED : p->required)
-		return 0;
-	return attach_origin(session, p) && keep(session);
+	if (!SSL_SESSION_get_ex_data(session, session_index)) { /* else it is renewed: its origin came along */
+		if (SSL_session_reused(ssl))
+			return 0;
+		if (p->presented ? !p->facts || p->judgement.verdict != PEER_TRUSTED : p->required)
+			return 0;
+		if (!attach_origin(session, p))
+			return 0;
+	}
+	share(session);
+	return keep(session);
+}
+
+/* Would whoever made it be taken now, and here? */
+static bool is_good(const struct tls_peer *p, SSL_SESSION *session)
+{
+	const struct origin *o = SSL_SESSION_get_ex_data(session, session_index);
+	struct peer_judgement judgement;
+
+	return o->listener == p->listener && tls_peer_acceptable(p, o->facts, o->handshake, &judgement);
 }
 
 static SSL_SESSION *on_get(SSL *ssl, const unsigned char *id, int len, int *copy)
 {
 	const struct tls_peer *p = tls_peer_of(ssl);
 	struct kept *k = *find(id, (size_t)len);
-	struct peer_judgement judgement;
-	const struct origin *o;
+	SSL_SESSION *session;
 
-	if (!p || !k)
+	if (!p)
 		return NULL;
-	o = SSL_SESSION_get_ex_data(k->session, session_index);
-	if (!tls_peer_acceptable(p, o->facts, o->handshake, &judgement))
-		return NULL;
-	*copy = 1; /* the library counts a reference of its own */
-	return k->session;
+	if (k) {
+		*copy = 1; /* the library counts a reference of its own */
+		return is_good(p, k->session) ? k->session : NULL;
+	}
+	session = find_shared(p, id, (size_t)len);
+	if (session && is_good(p, session)) {
+		*copy = 0; /* the library takes ours */
+		atomic_fetch_add_explicit(shared.found, 1, memory_order_relaxed);
+		return session;
+	}
+	SSL_SESSION_free(session);
+	return NULL;
 }
 
 /* The library found the session to be bad: a fatal alert, or too old. */
@@ -193,6 +291,8 @@ static void on_remove(SSL_CTX *ctx, SSL_SESSION *session)
 
 	if (*at && (*at)->session == session)
 		drop(at);
+	if (shared.region)
+		session_store_drop(shared.region, shared.size, tag_of(id, len));
 }
 
 /*
@@ -215,12 +315,10 @@ static bool binding_of(const struct image *img, const struct image_tls *tls, uin
 	return ok;
 }
 
-int tls_session_install(SSL_CTX *ctx, const struct image *img, const struct image_tls *tls)
+int tls_session_install(SSL_CTX *ctx, const struct image *img, const struct image_tls *tls, uint8_t binding[static 32])
 {
-	uint8_t binding[32];
-
 	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
-	if (!binding_of(img, tls, binding) || !SSL_CTX_set_session_id_context(ctx, binding, sizeof(binding)))
+	if (!binding_of(img, tls, binding) || !SSL_CTX_set_session_id_context(ctx, binding, 32))
 		return -ENOMEM;
 	(void)SSL_CTX_set_num_tickets(ctx, tls->resumption ? 1 : 0); /* cannot fail */
 	if (!tls->resumption) {

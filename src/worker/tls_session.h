@@ -1,8 +1,8 @@
 /*
  * tls_session - server-side sessions for resumption: a bounded store in each
- * worker, instead of tickets.
+ * worker, and behind it one that all share, instead of tickets.
  *
- * Process: worker.  May include: common/base.h, siphash, peer.h, image, x509/facts, worker/tls_peer, OpenSSL.
+ * Process: worker.  May include: common/base.h, siphash, peer.h, image, session_store, x509/facts, worker/tls_peer, session_record, OpenSSL.
  * Owns the sessions it keeps and a reference to the facts beside each.
  *
  * The library's own cache is not asked (SSL_SESS_CACHE_NO_INTERNAL): our
@@ -33,15 +33,24 @@ MUST_USE int tls_session_init(void);
 
 /*
  * Install the callbacks on the context of profile `tls`.  Where `resumption`
- * is off, see to it that no session is ever offered.  0 or -errno.
+ * is off, see to it that no session is ever offered.  `binding` is filled in:
+ * what its sessions are bound to.  0 or -errno.
  */
-MUST_USE int tls_session_install(SSL_CTX *ctx, const struct image *img, const struct image_tls *tls);
+MUST_USE int tls_session_install(SSL_CTX *ctx, const struct image *img, const struct image_tls *tls, uint8_t binding[static 32]);
 
 /*
  * Whose session it is, after a handshake that resumed it: facts (borrowed;
  * NULL: no certificate) and the time of the original full handshake.
  */
 MUST_USE bool tls_session_origin(const SSL_SESSION *session, struct peer_facts **facts, int64_t *handshake);
+
+/*
+ * From now on sessions are kept in the region that all workers share, too, and
+ * looked for there: sealed under a key made of `secret`, which they have in
+ * common.  *found is counted up for each session that was found there and was
+ * still good.  0 or -errno.
+ */
+MUST_USE int tls_session_share(void *region, size_t size, const uint8_t secret[static 16], _Atomic uint64_t *found);
 
 /* How many sessions are kept; for tests and the memory they may take. */
 size_t tls_session_count(void);

@@ -116,9 +116,20 @@ UNUSED static struct image_section edge_put_crl(struct edge *e, const struct edg
 	return (struct image_section){ .off = edge_put(e, &crl, sizeof(crl)), .count = 1 };
 }
 
+UNUSED static struct image_str edge_der(struct edge *e, X509 *cert)
+{
+	unsigned char *der = NULL;
+	int len = i2d_X509(cert, &der);
+	struct image_str out = { .off = edge_put(e, der, (size_t)len), .len = (uint32_t)len };
+
+	OPENSSL_free(der);
+	return out;
+}
+
 UNUSED static void edge_put_profile(struct edge *e, const struct edge_profile *p, uint32_t index, struct image_tls *out)
 {
 	struct image_spki trust[2];
+	struct image_str anchors[2];
 	unsigned char *der;
 	int len;
 
@@ -140,11 +151,12 @@ UNUSED static void edge_put_profile(struct edge *e, const struct edge_profile *p
 		edge_key(e, KEYS_PRIVATE_KEY, index, der, len);
 	}
 	for (size_t i = 0; i < 2 && p->trust[i]; i++) {
-		edge_key_cert(e, KEYS_TRUST, index, p->trust[i]->cert);
+		anchors[i] = edge_der(e, p->trust[i]->cert);
 		MUST(facts_spki(p->trust[i]->cert, trust[i].sha256));
 		out->trust.count = i + 1;
 	}
 	out->crls = edge_put_crl(e, p);
+	out->anchors = (struct image_section){ .off = edge_put(e, anchors, out->trust.count * sizeof(anchors[0])), .count = out->trust.count };
 	out->trust.off = edge_put(e, trust, out->trust.count * sizeof(trust[0]));
 }
 
@@ -415,7 +427,7 @@ UNUSED static void talk_begin_on(struct talk *t, struct tls_context *ctx, enum i
 	char c;
 
 	*t = (struct talk){ .client = client_new(want), .status = TLS_WANT };
-	t->tls = tls_accept_new(ctx, side, true, &t->out);
+	t->tls = tls_accept_new(ctx, &(struct tls_entrance){ side, true, 1 }, &t->out);
 	MUST(t->tls);
 	for (int round = 0; round < 10; round++) {
 		ERR_clear_error();

@@ -267,7 +267,7 @@ Test(tls, reads_application_data_that_came_with_the_last_flight)
 	load(CLIENT_CERT_REQUIRE);
 	talk = (struct talk){ .client = client_new(&(struct client_want){ .version = TLS1_3_VERSION, .cert = &peer_ec }),
 		.status = TLS_WANT };
-	talk.tls = tls_accept_new(tls_contexts_get(edge.set, 0), SIDE_EXTERNAL, true, &talk.out);
+	talk.tls = tls_accept_new(tls_contexts_get(edge.set, 0), &(struct tls_entrance){ SIDE_EXTERNAL, true, 1 }, &talk.out);
 	cr_assert_eq(SSL_do_handshake(talk.client.ssl), -1);
 	talk_feed(&talk, 16384);
 	talk_deliver(&talk);
@@ -299,7 +299,7 @@ Test(tls, ends_with_close_notify)
 		cr_assert_eq(talk.status, TLS_CLOSED, "the peer's own");
 		talk_end(&talk);
 	}
-	talk.tls = tls_accept_new(tls_contexts_get(edge.set, 0), SIDE_EXTERNAL, true, &talk.out);
+	talk.tls = tls_accept_new(tls_contexts_get(edge.set, 0), &(struct tls_entrance){ SIDE_EXTERNAL, true, 1 }, &talk.out);
 	tls_close(talk.tls);
 	cr_assert_eq(talk.out.len, 0, "not in the middle of a handshake");
 	tls_free(talk.tls);
@@ -329,7 +329,7 @@ Test(tls, refuses_what_is_no_handshake_of_ours)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct span in = guard_copy(rows[i].bytes, rows[i].len);
 		struct buf out = { 0 };
-		struct tls *t = tls_accept_new(tls_contexts_get(edge.set, 0), SIDE_EXTERNAL, true, &out);
+		struct tls *t = tls_accept_new(tls_contexts_get(edge.set, 0), &(struct tls_entrance){ SIDE_EXTERNAL, true, 1 }, &out);
 
 		tls_feed(t, (const uint8_t *)in.p, in.len);
 		cr_assert_eq(tls_handshake(t), TLS_FAILED, "%s", rows[i].why);

@@ -269,7 +269,7 @@ Test(tls_session, is_judged_at_the_end_of_its_handshake_too)
 	talk = (struct talk){ .client = client_new(&(struct client_want){ .version = TLS1_3_VERSION, .cert = &peer,
 				  .session = session }),
 		.status = TLS_WANT };
-	talk.tls = tls_accept_new(tls_contexts_get(edge.set, 0), SIDE_EXTERNAL, true, &talk.out);
+	talk.tls = tls_accept_new(tls_contexts_get(edge.set, 0), &(struct tls_entrance){ SIDE_EXTERNAL, true, 1 }, &talk.out);
 	cr_assert_eq(SSL_do_handshake(talk.client.ssl), -1);
 	talk_feed(&talk, 16384);
 	talk_deliver(&talk);

@@ -252,6 +252,19 @@ void peer_facts_put(struct peer_facts *facts)
 		free(facts);
 }
 
+bool facts_are_sound(const struct peer_facts *facts)
+{
+	const uint8_t *names = facts->dn + facts->dn_len + facts->text_len + facts->issuer_len;
+
+	for (size_t at = 0; at < facts->names_len; at += 1 + (size_t)names[at])
+		if (1 + (size_t)names[at] > facts->names_len - at)
+			return false;
+	for (uint32_t i = 0; i < facts->chain_count; i++)
+		if (facts->chain[i].serial.len > 20)
+			return false;
+	return true;
+}
+
 struct span peer_facts_dn(const struct peer_facts *facts)
 {
 	return span_of(facts->dn, facts->dn_len);

@@ -53,6 +53,9 @@ MUST_USE struct peer_facts *facts_of_chain(STACK_OF(X509) *chain, int64_t now);
 struct peer_facts *peer_facts_get(struct peer_facts *facts); /* one more holder */
 void peer_facts_put(struct peer_facts *facts);		     /* one less; NULL is fine */
 
+/* Of facts that came from elsewhere, whose lengths fit: do the parts inside hold together? */
+MUST_USE bool facts_are_sound(const struct peer_facts *facts);
+
 struct span peer_facts_dn(const struct peer_facts *facts);
 struct span peer_facts_dn_text(const struct peer_facts *facts);
 struct span peer_facts_issuer_text(const struct peer_facts *facts);

@@ -83,12 +83,15 @@ static bool any_tls_usage(STACK_OF(X509) *chain)
 	return true;
 }
 
+#define CHAIN_DEPTH (PEER_CHAIN_MAX - 1) /* intermediates between leaf and anchor */
+
 static enum peer_verdict verify(const struct image_tls *t, enum judge_role role, X509_STORE_CTX *ctx, int64_t now)
 {
 	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
 	int purpose = role == JUDGE_CLIENT ? X509_PURPOSE_SSL_CLIENT : X509_PURPOSE_SSL_SERVER;
 
 	X509_VERIFY_PARAM_set_auth_level(param, 2);
+	X509_VERIFY_PARAM_set_depth(param, CHAIN_DEPTH);
 	X509_VERIFY_PARAM_set_time(param, (time_t)now);
 	if (t->peer_usage == PEER_USAGE_ANY_TLS)
 		purpose = X509_PURPOSE_ANY;

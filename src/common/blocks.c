@@ -5,13 +5,26 @@
 
 /* ---- one row ---- */
 
+/* An IPv6 address is canonical without brackets, and as an operator may write it. */
+static size_t canon(struct span host, char out[static HOST_MAX])
+{
+	char bracketed[HOST_MAX];
+
+	if (span_find(host, ':') == host.len || host.len + 2 > sizeof(bracketed) || host.p[0] == '[')
+		return host_canon(host, out);
+	bracketed[0] = '[';
+	memcpy(bracketed + 1, host.p, host.len);
+	bracketed[host.len + 1] = ']';
+	return host_canon(span_of(bracketed, host.len + 2), out);
+}
+
 bool block_set(struct block *b, struct span name, struct span reason)
 {
 	bool wildcard = span_istarts(name, SPAN("*."));
 	size_t star = wildcard ? 2 : 0, len;
 	char canonical[HOST_MAX];
 
-	len = host_canon(span_from(name, star), canonical);
+	len = canon(span_from(name, star), canonical);
 	if (len == 0 || reason.len > sizeof(b->reason))
 		return false;
 	for (size_t i = 0; i < reason.len; i++)

@@ -28,29 +28,44 @@ bool image_blocked_has(const struct image_blocked *set, uint32_t domain)
 	return false;
 }
 
-static void fill(struct image_blocked *out, const struct image *img, const struct blocks_copy *c, int64_t now)
+void image_blocked_begin(struct image_blocked *out, const struct blocks *b)
 {
+	out->version = blocks_version(b);
 	out->until = INT64_MAX;
+	out->next = 0;
 	out->count = 0;
 	memset(out->slot, 0, sizeof(out->slot));
-	for (uint32_t i = 0; i < MIN(c->count, BLOCKS_MAX); i++) {
+}
+
+bool image_blocked_more(struct image_blocked *out, const struct image *img, const struct blocks *b, int64_t now,
+    uint32_t rows)
+{
+	const struct blocks_copy *c = blocks_copy(b, out->version);
+	uint32_t count = MIN(c->count, BLOCKS_MAX), end = out->next + MIN(rows, BLOCKS_MAX);
+
+	for (; out->next < count && out->next < end; out->next++) {
+		const struct block *row = &c->row[out->next];
 		uint32_t domain;
 
-		if (!block_counts(&c->row[i], now))
+		if (!block_counts(row, now))
 			continue;
-		out->until = MIN(out->until, c->row[i].until);
-		domain = image_find_entry(img, block_name(&c->row[i]));
+		out->until = MIN(out->until, row->until);
+		domain = image_find_entry(img, block_name(row));
 		if (domain != IMAGE_NONE)
 			add(out, domain);
 	}
+	if (blocks_version(b) != out->version) {
+		image_blocked_begin(out, b);
+		return true;
+	}
+	return out->next < count;
 }
 
 void image_blocked_make(struct image_blocked *out, const struct image *img, const struct blocks *b, int64_t now)
 {
-	do {
-		out->version = blocks_version(b);
-		fill(out, img, blocks_copy(b, out->version), now);
-	} while (blocks_version(b) != out->version);
+	image_blocked_begin(out, b);
+	while (image_blocked_more(out, img, b, now, BLOCKS_MAX))
+		;
 }
 
 bool image_is_blocked(const struct image *img, uint32_t domain)

@@ -199,13 +199,14 @@ static bool address_table_ok(const struct image *img)
 	uint64_t used = 0;
 
 	for (uint64_t i = 0; i < img->h->addresses.count; i++) {
-		const uint32_t *domain = (const uint32_t *)(const void *)((const char *)img->h + b[i].first);
+		const uint32_t *domain;
 
 		if (b[i].domains == 0)
 			continue;
 		used++;
 		if (b[i].first % sizeof(*domain) || !inside(img->size, b[i].first, (uint64_t)b[i].domains * sizeof(*domain)))
 			return false;
+		domain = (const uint32_t *)(const void *)((const char *)img->h + b[i].first);
 		for (uint32_t j = 0; j < b[i].domains; j++)
 			if (domain[j] >= img->h->domains.count)
 				return false;

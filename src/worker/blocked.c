@@ -2,9 +2,8 @@
 
 #include "worker/conn.h"
 
-static void make(struct worker *w, uint32_t number)
+static void put(struct worker *w, uint32_t number)
 {
-	image_blocked_make(&w->blocked, w->img, w->h->blocks, w->wall);
 	w->img->blocked = w->blocked.count ? &w->blocked : NULL;
 	w->img->blocks = number;
 }
@@ -13,11 +12,16 @@ void blocked_follow(struct worker *w)
 {
 	if (w->blocked.version == blocks_version(w->h->blocks) && w->wall < w->blocked.until)
 		return;
-	make(w, w->img->blocks + 1);
+	image_blocked_make(&w->blocked, w->img, w->h->blocks, w->wall);
+	put(w, w->img->blocks + 1);
 	w->sweep = 0; /* judge all again */
 }
 
-void blocked_use(struct worker *w)
+void blocked_use(struct worker *w, const struct image_blocked *made)
 {
-	make(w, 0); /* judgements of another image do not count anyway */
+	w->blocked = *made;
+	/* The table may have changed since. */
+	while (image_blocked_more(&w->blocked, w->img, w->h->blocks, w->wall, BLOCKS_MAX))
+		;
+	put(w, 0); /* judgements of another image do not count anyway */
 }

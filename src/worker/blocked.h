@@ -12,12 +12,16 @@
 #ifndef WORKER_BLOCKED_H
 #define WORKER_BLOCKED_H
 
+struct image_blocked;
 struct worker;
 
 /* The master has told of a change, or the second has: take over what is new, if anything is. */
 void blocked_follow(struct worker *w);
 
-/* w->img is another one: before anything is judged or routed by it. */
-void blocked_use(struct worker *w);
+/*
+ * w->img is another one, and `made` the set that was made of it, or begun to
+ * be: before anything is judged or routed by the image.
+ */
+void blocked_use(struct worker *w, const struct image_blocked *made);
 
 #endif

@@ -29,6 +29,8 @@ struct retired {
 
 static struct retired *retired;
 
+#define BLOCKED_SLICE 64 /* names looked up in the new image in one turn */
+
 /* A generation that is being built, or is ready. */
 struct control {
 	uint64_t generation; /* 0: none is prepared */
@@ -38,6 +40,7 @@ struct control {
 	struct tls_contexts *contexts;
 	struct route_keys keys;
 	struct auth_users *users;
+	struct image_blocked blocked; /* of img */
 	bool building;
 	struct handover handover;
 };
@@ -118,6 +121,7 @@ static const char *begin(struct worker *w, struct control *p, int image_fd, int 
 	p->contexts = tls_contexts_new(p->img, keys, w->contexts);
 	if (!p->contexts)
 		return "out of memory";
+	image_blocked_begin(&p->blocked, w->h->blocks);
 	p->generation = p->img->h->generation;
 	p->building = true;
 	return NULL;
@@ -174,7 +178,7 @@ static void use(struct worker *w, struct control *p)
 	struct image *old_img = w->img;
 
 	w->img = p->img;
-	blocked_use(w);
+	blocked_use(w, &p->blocked);
 	w->contexts = p->contexts;
 	w->keys = p->keys;
 	auth_use(w, p->users);
@@ -225,13 +229,15 @@ int control_first_generation(struct worker *w, char why[static 256])
 	return -1;
 }
 
-/* One context; false: there are no more, and the master is told how it went. */
+/* Some blocked domains, then one context; false: there are no more, and the master is told how it went. */
 static bool build(struct worker *w, struct control *p)
 {
 	uint64_t begun = clock_cpu_ns();
 	char why[256];
-	int more = tls_contexts_step(p->contexts, why);
+	int more = 1;
 
+	if (!image_blocked_more(&p->blocked, p->img, w->h->blocks, w->wall, BLOCKED_SLICE))
+		more = tls_contexts_step(p->contexts, why);
 	control_took(w, begun);
 	if (more > 0)
 		return true;

@@ -52,6 +52,7 @@ Test(shared, narrow_leaves_a_worker_its_own)
 		cr_assert_eq(writable(&shared_rows(&s)[(w + 1) * s.rows_per_worker - 1]), w == 1, "last row %u", w);
 	}
 	cr_assert(!writable(shared_master(&s)));
+	cr_assert(!writable(shared_blocks(&s)));
 }
 
 Test(shared, narrow_leaves_others_nothing)

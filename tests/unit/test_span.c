@@ -40,3 +40,15 @@ Test(span, numbers_are_digits_only_and_do_not_wrap)
 	cr_assert_eq(n, 255);
 	cr_assert(!span_u64(SPAN("256"), 255, &n));
 }
+
+Test(span, distance_counts_letters)
+{
+	static const struct {
+		const char *a, *b;
+		unsigned want;
+	} rows[] = { { "", "", 0 }, { "abc", "ABC", 0 }, { "abc", "", 3 }, { "", "abc", 3 }, { "listners", "listeners", 1 }, { "ab", "ba", 2 } };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		cr_assert_eq(span_distance(guard_copy(rows[i].a, strlen(rows[i].a)), guard_copy(rows[i].b, strlen(rows[i].b))), rows[i].want,
+		    "'%s' '%s'", rows[i].a, rows[i].b);
+}

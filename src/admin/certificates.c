@@ -104,6 +104,8 @@ static void add_profile(const struct image *img, uint32_t tls, json_t *rows)
 		if (r && own[i].names.len)
 			json_object_set_new(r, "names", names_of(image_text(img, own[i].names)));
 		json_array_append_new(rows, r);
+		if (own[i].ocsp_until && own[i].ocsp_until != INT64_MAX)
+			json_array_append_new(rows, row(img, tls, "ocsp", span_str(json_string_value(json_object_get(r, "subject"))), own[i].ocsp_until));
 	}
 	for (uint64_t i = 0; i < img->tls[tls].anchors.count; i++)
 		json_array_append_new(rows, certificate(img, tls, "trust", anchor[i]));

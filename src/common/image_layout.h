@@ -103,6 +103,7 @@ struct image_tls {
 struct image_own {
 	struct image_str certificate; /* DER */
 	struct image_str names;	      /* chosen by SNI for these, each with '\n' behind it; "": else */
+	int64_t ocsp_until;	      /* s since 1970: its stapled OCSP answer is good until then; 0: none, INT64_MAX: not said */
 };
 
 /* One CRL of a profile. */

@@ -26,6 +26,8 @@ enum keys_kind {
 	KEYS_CHAIN = 2,	      /* DER: an intermediate to send */
 	KEYS_PRIVATE_KEY = 3, /* DER, PKCS #8 */
 	KEYS_SERVER_NAMES = 4, /* names with '\n' behind each: the sets that follow are for these alone */
+	KEYS_OCSP_UNTIL = 8,   /* int64_t, s since 1970: until when the KEYS_OCSP behind it is good */
+	KEYS_OCSP = 9,	      /* DER: an OCSPResponse to staple to the set before it */
 	KEYS_TOKEN_SECRET = 5, /* 32 bytes; the first signs; profile is 0 */
 	KEYS_BRANCH_KEY = 6,   /* 16 bytes: never changes while the master lives */
 	KEYS_AUTH_USER = 7,    /* struct keys_auth_user and its texts; profile: index of image_auth */

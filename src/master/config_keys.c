@@ -74,12 +74,14 @@ static const struct config_key server_name[] = {
 	{ "names", SL, NEEDED },
 	{ "certificate", SL, NEEDED },
 	{ "private_key", SL, NEEDED },
+	{ "ocsp_response", SL },
 };
 static KEYS(server_name_keys, "a certificate chosen by name", server_name);
 
 static const struct config_key tls[] = {
 	{ "certificate", SL },
 	{ "private_key", SL },
+	{ "ocsp_response", SL },
 	{ "trust", SL },
 	{ "any_trusted_ca", B },
 	{ "crl", SL },

@@ -82,6 +82,7 @@ static void digest_add(struct digest *d, unsigned char kind, const void *p, size
 
 static void digest_identity(struct digest *d, const struct pki_identity *id)
 {
+	digest_add(d, KEYS_OCSP, id->ocsp.p, id->ocsp.len);
 	digest_add(d, KEYS_CERTIFICATE, id->leaf.p, id->leaf.len);
 	digest_add(d, KEYS_PRIVATE_KEY, id->key.p, id->key.len);
 	for (size_t i = 0; i < id->chain_count; i++)
@@ -125,6 +126,10 @@ static void store_identities(struct config *c, uint32_t profile, const struct pk
 		for (size_t j = 0; j < id->chain_count; j++)
 			keys_add(c->keys, KEYS_CHAIN, profile, id->chain[j].p, id->chain[j].len);
 		keys_add(c->keys, KEYS_PRIVATE_KEY, profile, id->key.p, id->key.len);
+		if (id->ocsp.len) {
+			keys_add(c->keys, KEYS_OCSP_UNTIL, profile, &id->ocsp_next_update, sizeof(id->ocsp_next_update));
+			keys_add(c->keys, KEYS_OCSP, profile, id->ocsp.p, id->ocsp.len);
+		}
 	}
 }
 
@@ -141,7 +146,7 @@ static void store_keys(struct config *c, uint32_t profile, const struct pki_prof
 static size_t put_identities(struct config *c, const struct pki_profile *p, struct span names, struct image_own *rows)
 {
 	for (size_t i = 0; rows && i < p->identity_count; i++)
-		rows[i] = (struct image_own){ .certificate = image_put_text(c->b, span_of(p->identity[i].leaf.p, p->identity[i].leaf.len)),
+		rows[i] = (struct image_own){ .ocsp_until = p->identity[i].ocsp.len ? p->identity[i].ocsp_next_update : 0, .certificate = image_put_text(c->b, span_of(p->identity[i].leaf.p, p->identity[i].leaf.len)),
 			.names = image_put_text_once(c->b, names) };
 	return p->identity_count;
 }
@@ -201,21 +206,24 @@ static struct image_section put_crls(struct config *c, const struct pki_profile 
 	return s;
 }
 
-/* Each certificate needs its key, in the same order. */
-static void check_pairs(const struct config_node *n, size_t certificates, size_t keys)
-{
-	struct config_node m = config_get(n, certificates > keys ? "private_key" : "certificate", TYPE_STRING | TYPE_STRINGS);
-
-	if (certificates != keys)
-		config_bad(&m, "%zu certificate and %zu private_key files; expected one key for each certificate", certificates, keys);
-}
-
 /* Does the key say something, be it of a wrong type?  Of that has been complained. */
 static bool is_named(const struct config_node *n, const char *key)
 {
 	struct config_node list = config_get(n, key, TYPE_STRING | TYPE_STRINGS);
 
 	return config_has(n, key) && (!list.value || config_list_count(&list) > 0);
+}
+
+/* Each certificate needs its key, in the same order. */
+static void check_pairs(const struct config_node *n, size_t certificates, size_t keys, size_t answers)
+{
+	struct config_node ocsp = config_get(n, "ocsp_response", TYPE_STRING | TYPE_STRINGS);
+	struct config_node m = config_get(n, certificates > keys ? "private_key" : "certificate", TYPE_STRING | TYPE_STRINGS);
+
+	if (certificates != keys)
+		config_bad(&m, "%zu certificate and %zu private_key files; expected one key for each certificate", certificates, keys);
+	if (answers > certificates)
+		config_bad(&ocsp, "found %zu files for %zu certificates, expected at most one for each, in their order", answers, certificates);
 }
 
 /* Canonical, a wildcard for one label as "*.suffix". */
@@ -237,13 +245,18 @@ static void add_name(struct name_set *set, const struct config_node *n)
 	set->len += (size_t)snprintf(set->text + set->len, sizeof(set->text) - set->len, "%s%.*s\n", wildcard ? "*." : "", (int)len, canonical);
 }
 
-static void read_name_set(struct config *c, const struct config_node *n, struct name_set *set)
+static void read_name_set(struct config *c, const struct config_node *n, const struct config_node *profile, struct name_set *set)
 {
 	struct config_node list = config_get(n, "names", TYPE_STRING | TYPE_STRINGS);
-	struct files certificate = files_of(c->b, n, "certificate"), key = files_of(c->b, n, "private_key");
+	struct files certificate = files_of(c->b, n, "certificate"), key = files_of(c->b, n, "private_key"),
+		     ocsp = files_of(c->b, n, "ocsp_response"), trust = files_of(c->b, profile, "trust");
 	struct pki_input in = { .certificate = certificate.file,
 		.private_key = key.file,
-		.certificate_count = MIN(certificate.count, key.count) };
+		.certificate_count = MIN(certificate.count, key.count),
+		.ocsp = ocsp.file,
+		.ocsp_count = ocsp.count,
+		.trust = trust.file,
+		.trust_count = trust.count };
 
 	if (list.value && (config_list_count(&list) == 0 || config_list_count(&list) > NAMES_MAX))
 		config_bad(&list, "found %zu names, expected 1 to %d", config_list_count(&list), NAMES_MAX);
@@ -252,11 +265,13 @@ static void read_name_set(struct config *c, const struct config_node *n, struct 
 
 		add_name(set, &e);
 	}
-	check_pairs(n, certificate.count, key.count);
+	check_pairs(n, certificate.count, key.count, ocsp.count);
 	if (!pki_load(&in, c->complaints, &set->p))
 		set->len = 0; /* it complained */
 	files_done(&certificate);
 	files_done(&key);
+	files_done(&ocsp);
+	files_done(&trust);
 }
 
 static struct names read_names(struct config *c, const struct config_node *n)
@@ -273,7 +288,7 @@ static struct names read_names(struct config *c, const struct config_node *n)
 		struct config_node e = config_at(&list, i);
 
 		if (json_is_object(e.value))
-			read_name_set(c, &e, &names.set[i]);
+			read_name_set(c, &e, n, &names.set[i]);
 	}
 	return names;
 }
@@ -281,11 +296,13 @@ static struct names read_names(struct config *c, const struct config_node *n)
 void config_tls_files(struct config *c, const struct config_node *n, struct image_tls *row, struct config_profile *profile)
 {
 	struct files certificate = files_of(c->b, n, "certificate"), key = files_of(c->b, n, "private_key"),
-		     trust = files_of(c->b, n, "trust"), crl = files_of(c->b, n, "crl");
+		     trust = files_of(c->b, n, "trust"), crl = files_of(c->b, n, "crl"), ocsp = files_of(c->b, n, "ocsp_response");
 	struct pki_input in = {
 		.certificate = certificate.file,
 		.private_key = key.file,
 		.certificate_count = MIN(certificate.count, key.count),
+		.ocsp = ocsp.file,
+		.ocsp_count = ocsp.count,
 		.trust = trust.file,
 		.trust_count = trust.count,
 		.crl = crl.file,
@@ -294,7 +311,7 @@ void config_tls_files(struct config *c, const struct config_node *n, struct imag
 	struct names names = read_names(c, n);
 	struct pki_profile p = { 0 };
 
-	check_pairs(n, certificate.count, key.count);
+	check_pairs(n, certificate.count, key.count, ocsp.count);
 	profile->has_certificate = is_named(n, "certificate") || is_named(n, "private_key");
 	profile->trust_named = is_named(n, "trust");
 	if (pki_load(&in, c->complaints, &p)) {
@@ -312,4 +329,5 @@ void config_tls_files(struct config *c, const struct config_node *n, struct imag
 	files_done(&key);
 	files_done(&trust);
 	files_done(&crl);
+	files_done(&ocsp);
 }

@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/x509/facts.h"
 #include "master/pki_crl.h"
+#include "master/pki_ocsp.h"
 #include "master/pki_pem.h"
 
 #define SECURITY_BITS 112 /* OpenSSL's security level 2 */
@@ -192,6 +193,11 @@ static bool load_identity(struct work *w, size_t i)
 	if (certs && key && !check_key(w, i, sk_X509_value(certs, 0), key))
 		ok = false;
 	ok = ok && store_identity(w, i, certs, key);
+	if (ok && i < w->in->ocsp_count) {
+		struct pki_identity *id = &w->out->identity[w->out->identity_count - 1];
+
+		ok = pki_ocsp_load(&w->in->ocsp[i], certs, w->trust, w->c, &id->ocsp, &id->ocsp_next_update);
+	}
 	sk_X509_pop_free(certs, X509_free);
 	EVP_PKEY_free(key);
 	return ok;
@@ -302,10 +308,10 @@ bool pki_load(const struct pki_input *in, struct complaints *c, struct pki_profi
 		ok = false;
 		goto out;
 	}
-	for (size_t i = 0; i < in->certificate_count; i++)
-		ok &= load_identity(&w, i);
 	for (size_t i = 0; i < in->trust_count; i++)
 		ok &= load_trust(&in->trust[i], c, w.trust);
+	for (size_t i = 0; i < in->certificate_count; i++)
+		ok &= load_identity(&w, i);
 	ok &= store_trust(&w);
 	/* Without all CAs every list would seem to be signed by a stranger. */
 	if (ok)
@@ -322,6 +328,7 @@ void pki_profile_done(struct pki_profile *p)
 	for (size_t i = 0; i < p->identity_count; i++) {
 		pki_der_done(&p->identity[i].leaf);
 		pki_der_done(&p->identity[i].key);
+		pki_der_done(&p->identity[i].ocsp);
 		for (size_t k = 0; k < p->identity[i].chain_count; k++)
 			pki_der_done(&p->identity[i].chain[k]);
 		free(p->identity[i].chain);

@@ -31,6 +31,8 @@ struct pki_input {
 	const struct pki_file *certificate; /* count of both: certificate_count */
 	const struct pki_file *private_key;
 	size_t certificate_count; /* 0: a profile for clients without a certificate */
+	const struct pki_file *ocsp; /* answers to staple, for the first ocsp_count certificates */
+	size_t ocsp_count;
 	const struct pki_file *trust;
 	size_t trust_count;
 	const struct pki_file *crl;
@@ -48,6 +50,8 @@ struct pki_identity {
 	struct pki_der *chain;
 	size_t chain_count;
 	int64_t not_after;
+	struct pki_der ocsp;	   /* OCSPResponse to staple; len 0: none */
+	int64_t ocsp_next_update;  /* s since 1970: it is good until then; INT64_MAX: not said */
 };
 
 struct pki_crl {

@@ -13,6 +13,7 @@
 #include "worker/tls_names.h"
 #include "worker/tls_peer.h"
 #include "worker/tls_session.h"
+#include "worker/tls_staple.h"
 
 #define SECURITY_LEVEL 2
 #define CERTIFICATES_MAX 32768 /* bytes of one peer's certificates */
@@ -27,6 +28,7 @@ struct tls_context {
 	uint32_t references;
 	SSL_CTX *ssl;
 	struct tls_names *names; /* NULL: one certificate for all */
+	struct tls_staple *staples; /* NULL: none */
 	uint32_t profile; /* in the committed image */
 	bool required;	  /* a client certificate is */
 	uint8_t binding[32]; /* of its sessions */
@@ -87,6 +89,7 @@ struct set {
 	X509 *leaf;
 	STACK_OF(X509) *chain;
 	EVP_PKEY *key;
+	int64_t ocsp_until; /* of the answer that comes next */
 };
 
 static void set_done(struct set *s)
@@ -157,6 +160,14 @@ static const char *load_keys(struct tls_context *ctx, const struct keys_header *
 		if (r->profile != profile)
 			continue;
 		switch ((enum keys_kind)r->kind) {
+		case KEYS_OCSP_UNTIL:
+			if (r->len == sizeof(set.ocsp_until))
+				memcpy(&set.ocsp_until, r + 1, sizeof(set.ocsp_until));
+			break;
+		case KEYS_OCSP:
+			if (set.leaf && !tls_staple_add(&ctx->staples, set.leaf, set.ocsp_until, span_of(r + 1, r->len)))
+				why = "no memory";
+			break;
 		case KEYS_SERVER_NAMES:
 			why = set_use(&set, ctx);
 			set_done(&set);
@@ -184,6 +195,8 @@ static const char *load_keys(struct tls_context *ctx, const struct keys_header *
 	set_done(&set);
 	if (ctx->names)
 		tls_names_install(ctx->ssl, ctx->names);
+	if (ctx->staples)
+		tls_staple_install(ctx->ssl, ctx->staples);
 	return why;
 }
 
@@ -279,6 +292,7 @@ void tls_context_unref(struct tls_context *ctx)
 		ctx->next->link = ctx->link;
 	SSL_CTX_free(ctx->ssl);
 	tls_names_free(ctx->names);
+	tls_staple_free(ctx->staples);
 	free(ctx);
 }
 

@@ -77,6 +77,60 @@ class Certificates(FlowTest):
         self.assertEqual(self.shown(), "CN = next", "nothing has changed")
         self.running.reload(good)
 
+    def answer(self, name, status="good", ca="ca", days="5"):
+        """An OCSP answer about a leaf, as its responder would give it."""
+        pki = self.pki
+        serial = run("openssl", "x509", "-in", pki.path(name + ".pem"), "-noout", "-serial").decode().strip().split("=")[1]
+        mark = "V\t351231235959Z\t\t" if status == "good" else "R\t351231235959Z\t250101000000Z\t"
+        index = pki.path(f"index-{name}-{status}.txt")
+        index.write_text(f"{mark}{serial}\tunknown\t/CN={name}\n" if status != "unknown" else "")
+        run("openssl", "ocsp", "-issuer", pki.path("ca.pem"), "-cert", pki.path(name + ".pem"), "-reqout", pki.path("request.der"), "-no_nonce")
+        out = pki.path(f"{name}-{status}-{ca}.der")
+        run("openssl", "ocsp", "-index", index, "-rsigner", pki.path(ca + ".pem"), "-rkey", pki.path(ca + ".key"), "-CA", pki.path("ca.pem"),
+            "-reqin", pki.path("request.der"), "-respout", out, "-ndays", days)
+        return str(out)
+
+    def stapled(self, name, version):
+        args = ["openssl", "s_client", "-connect", f"127.0.0.1:{self.tls_port}", "-cert", self.pki.path("partner.pem"), "-key",
+                self.pki.path("partner.key"), "-status", version, "-CAfile", self.pki.path("ca.pem")]
+        args += ["-servername", name] if name else ["-noservername"]
+        out = subprocess.run([str(a) for a in args], input=b"", capture_output=True, timeout=20).stdout.decode(errors="replace")
+        serial = run("openssl", "x509", "-in", self.pki.path(("one" if name else "edge") + ".pem"), "-noout", "-serial").decode().strip()
+        return "Cert Status: good" in out and serial.split("=")[1] in out if "OCSP Response Status: successful" in out else None
+
+    def with_answers(self, edge, one):
+        profile = self.profile(**({"ocsp_response": edge} if edge else {}))
+        if one:
+            profile["edge"]["server_names"][0]["ocsp_response"] = one
+        return profile
+
+    def test_answers_are_stapled(self):
+        self.edge(tls=self.with_answers(self.answer("edge"), self.answer("one")))
+        for version in ("-tls1_2", "-tls1_3"):
+            self.assertTrue(self.stapled(None, version))
+            self.assertTrue(self.stapled("one.example", version), "its own answer")
+            self.assertIsNone(self.stapled("a.wild.example", version))
+        self.assertIn("ocsp", [r["kind"] for r in self.running.ctl("certificates")["certificates"]])
+        self.running.reload(self.config(self.containers, tls=self.with_answers(None, None)))
+        self.assertIsNone(self.stapled(None, "-tls1_3"))
+
+    def test_answers_that_are_wrong(self):
+        """Each is refused at load, and nothing changes."""
+        pki = self.pki
+        pki.ca("other", "/CN=Other CA")
+        garbage = pki.path("garbage.der")
+        garbage.write_bytes(b"\x30\x03garbage")
+        self.edge(tls=self.with_answers(self.answer("edge"), None))
+        for file, words in ((str(garbage), "is no OCSP answer"), (self.answer("one"), "says nothing of the certificate"),
+                            (self.answer("edge", "revoked"), "says that the certificate is revoked"),
+                            (self.answer("edge", "unknown"), "does not know the certificate"),
+                            (self.answer("edge", ca="other"), "is not signed by"), (str(pki.path("none")), "cannot be read")):
+            answer = self.running.reload(self.config(self.containers, tls=self.with_answers(file, None)), check=False)
+            self.assertFalse(answer["ok"], file)
+            self.assertIn("/tls/edge/ocsp_response: ", answer["text"])
+            self.assertIn(words, answer["text"])
+            self.assertTrue(self.stapled(None, "-tls1_3"))
+
     def test_when_they_end(self):
         self.edge(tls=self.profile(crl=[str(self.pki.path("list.crl"))]))
         rows = self.running.ctl("certificates")["certificates"]

@@ -13,7 +13,7 @@
 
 #include "common/base.h"
 
-#define CTL_TEXT_MAX 8192 /* with the NUL */
+#define CTL_TEXT_MAX 65536 /* with the NUL: a hundred complaints */
 #define CTL_FDS_MAX 200 /* below the kernel's 253 */
 
 enum ctl_id {

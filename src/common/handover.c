@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ROWS_MAX (CTL_TEXT_MAX / sizeof(struct heritage_socket))
+#define ROWS_MAX (8192 / sizeof(struct heritage_socket)) /* of one message */
 
 static void close_fds(struct ctl_msg *msg)
 {

@@ -170,19 +170,36 @@ static uint64_t first_near(const struct image_near *near, uint64_t count, uint32
 	return lo;
 }
 
+/* Bytes that both begin and end with: of two with as many attributes in common the one that differs least is meant. */
+static size_t same_ends(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
+{
+	size_t n = 0, m = 0, most = MIN(a_len, b_len);
+
+	while (n < most && a[n] == b[n])
+		n++;
+	while (m < most - n && a[a_len - 1 - m] == b[b_len - 1 - m])
+		m++;
+	return n + m;
+}
+
+/* `least`: attributes that it must have in common. */
 static const struct image_key *most_common(const struct image *img, const struct image_near *near, uint64_t count,
-    const uint8_t *canonical, size_t len, unsigned most)
+    const uint8_t *canonical, size_t len, unsigned least)
 {
 	const struct image_key *best = NULL;
+	size_t best_ends = 0;
+	unsigned most = 0;
 
 	for (uint64_t i = 0; i < count; i++) {
 		const struct image_key *k = image_key_at(img, near[i].key);
-		unsigned n = dn_common_attributes(canonical, len, k->bytes, k->len) + 1;
+		unsigned n = dn_common_attributes(canonical, len, k->bytes, k->len);
+		size_t ends = same_ends(canonical, len, k->bytes, k->len);
 
-		if (n > most) {
-			most = n;
-			best = k;
-		}
+		if (n < least || (best && (n < most || (n == most && ends <= best_ends))))
+			continue;
+		most = n;
+		best_ends = ends;
+		best = k;
 	}
 	return best;
 }

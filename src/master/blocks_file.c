@@ -196,6 +196,8 @@ int blocks_file_write(const char *dir, const struct blocks_copy *c, char why[sta
 		rc = fsync(folder);
 	if (rc != 0)
 		(void)fail(why, dir, strerror(errno)); /* -1, and so do we */
+	if (rc != 0 && folder >= 0)
+		(void)unlinkat(folder, FRESH, 0); /* it may not even be there */
 	if (folder >= 0)
 		(void)close(folder); /* only a way to its files */
 	free(text);

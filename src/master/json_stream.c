@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "master/file_stamp.h"
 
 #define WINDOW ((size_t)256 * 1024)
@@ -193,12 +195,26 @@ static enum json_stream_status parse(struct json_stream *s, struct json_element 
 	}
 }
 
+#define STIRRED (100 * (int64_t)NSEC_PER_MSEC)
+
+/* Who has changed it a moment ago may be about to go on: what is there now may be all of a line and half of a file. */
+static void let_it_rest(const struct image_stamp *stamp)
+{
+	const struct timespec rest = { .tv_nsec = (long)STIRRED };
+	struct timespec now;
+
+	if (clock_gettime(CLOCK_REALTIME, &now) == 0 &&
+	    MAX(stamp->modified, stamp->changed) > (int64_t)now.tv_sec * (int64_t)NSEC_PER_SEC + now.tv_nsec - STIRRED)
+		(void)nanosleep(&rest, NULL); /* cut short is fine */
+}
+
 /* All has been read: of one file, and of all of it? */
 static enum json_stream_status settle(struct json_stream *s)
 {
 	struct image_stamp now;
 	struct stat st;
 
+	let_it_rest(&s->stamp);
 	if (fstat(s->fd, &st) == 0) {
 		now = file_stamp_of(&st);
 		if (file_stamp_same(&s->stamp, &now) && file_stamp_read(s->path, &now) && file_stamp_same(&s->stamp, &now))

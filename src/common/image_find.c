@@ -155,7 +155,7 @@ bool image_cidr_has(const struct image *img, struct image_section cidrs, const u
 /* ---- the nearest DN ---- */
 
 #define NEAR_MAX 32	    /* of one likeness that are compared */
-#define NEAR_ALL_MAX 1024   /* so few names are compared one by one when no likeness helps */
+#define NEAR_ALL_MAX 128    /* so few names are compared one by one when no likeness helps */
 
 /* The first of this likeness or a higher one. */
 static uint64_t first_near(const struct image_near *near, uint64_t count, uint32_t likeness)

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """`sipwardctl explain`: what a connection would be told, and that it is told just this: every certificate both ways."""
 import json
+import re
 import ssl
 import subprocess
 
-from harness import BUILD, FlowTest, connect_tls, main, request, run, tls_context, PARTNER_DN
+from harness import BUILD, FlowTest, connect_tls, main, request, run, tls_context, wait_for, PARTNER_DN
 
 SUBJECT = "/C=DE/O=Partner GmbH/CN=sip.partner.example"
 
@@ -77,9 +78,9 @@ class Explain(FlowTest):
                 return "trusted" if self.container.find(f"real-{name}").all("p-preferred-identity") else "untrusted"
         except (ssl.SSLError, ConnectionError, AttributeError, EOFError):
             pass
-        self.running.logged("event=connection_refused")
-        log = self.running.log.read_text(errors="replace")[before:]
-        return log.split("reason=")[1].split()[0] if "reason=" in log else "nothing"
+        tail = lambda: self.running.log.read_text(errors="replace")[before:]  # noqa: E731
+        wait_for("a reason in the log", lambda: re.search(r"event=connection_refused .*reason=\S+", tail()))
+        return re.search(r"event=connection_refused .*reason=(\S+)", tail())[1]
 
     def test_it_says_what_a_connection_is_told(self):
         self.run_edge()

@@ -12,6 +12,7 @@
 #include "common/confine.h"
 #include "common/ctl.h"
 #include "common/log.h"
+#include "common/shm.h"
 
 static struct ctl_msg message;
 
@@ -55,6 +56,9 @@ static void commit(struct admin *a)
 		return;
 	image_free(a->img);
 	a->img = a->next_img;
+	close(a->image_fd);
+	a->image_fd = a->next.image_fd;
+	a->next.image_fd = -1;
 	a->next_img = NULL;
 	free(a->sockets);
 	a->sockets = a->next.sockets;
@@ -76,6 +80,22 @@ static void reopen_log(struct admin *a)
 	log_setup(a->log_fd, NULL, a->img->h->log.format == LOG_JSON, (enum log_level)a->img->h->log.level);
 }
 
+/* What the master says to an operator; a long text comes in a memfd. */
+static void result(struct admin *a)
+{
+	struct span text = span_of(message.text, message.text_len), mapped;
+	int fd = message.fd_count == 1 ? message.fds[0] : -1;
+
+	if (fd >= 0 && shm_map(fd, &mapped) == 0) {
+		clients_result(a, message.arg, message.ok, mapped);
+		shm_unmap(mapped);
+	} else {
+		clients_result(a, message.arg, message.ok, text);
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
 static void act(struct admin *a)
 {
 	switch (message.id) {
@@ -92,7 +112,7 @@ static void act(struct admin *a)
 		reopen_log(a);
 		break;
 	case CTL_RESULT:
-		clients_result(a, message.arg, message.ok, message.text);
+		result(a);
 		break;
 	case CTL_STOP:
 		a->stopping = true;
@@ -171,7 +191,7 @@ static int start(struct admin *a)
 		return -1;
 	memcpy(a->sockets, a->h->sockets, size);
 	a->socket_count = a->h->socket_count;
-	close(a->h->image_fd);
+	a->image_fd = a->h->image_fd;
 	return 0;
 }
 

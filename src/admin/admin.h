@@ -19,6 +19,7 @@ struct clients;
 struct admin {
 	const struct heritage *h;
 	struct image *img;
+	int image_fd;		/* of img */
 	struct handover next;	/* the generation that is being prepared */
 	struct image *next_img;
 	struct heritage_socket *sockets; /* the table in use: which ports are bound */

@@ -15,7 +15,7 @@
 
 #define LINE_MAX_BYTES 65536
 #define PATIENCE (10 * NSEC_PER_SEC)	  /* for a question to arrive, and an answer to be taken */
-#define LONG_PATIENCE (120 * NSEC_PER_SEC) /* for a reload to end */
+#define LONG_PATIENCE (330 * NSEC_PER_SEC) /* for a reload to end: longer than the master gives the loader and all children */
 #define DOMAINS_SHOWN 1000
 
 struct client {
@@ -25,6 +25,7 @@ struct client {
 	uint64_t deadline;
 	char *in;
 	size_t in_len;
+	int pass;	   /* goes out with the first byte; -1: none */
 	char *out;	   /* malloc'ed */
 	size_t out_len, out_sent;
 };
@@ -39,16 +40,18 @@ struct clients *clients_new(void)
 	struct clients *cs = calloc(1, sizeof(*cs));
 
 	for (int i = 0; cs && i < CLIENTS_MAX; i++)
-		cs->client[i].fd = -1;
+		cs->client[i].fd = cs->client[i].pass = -1;
 	return cs;
 }
 
 static void drop(struct client *c)
 {
 	close(c->fd);
+	if (c->pass >= 0)
+		close(c->pass);
 	free(c->in);
 	free(c->out);
-	*c = (struct client){ .fd = -1 };
+	*c = (struct client){ .fd = -1, .pass = -1 };
 }
 
 static void answer(struct client *c, json_t *j)
@@ -120,6 +123,18 @@ static void ask_block(struct admin *a, struct client *c, const json_t *question,
 	send_question(a, c, command);
 }
 
+/* The image in use, for whoever wants to compare: it is sealed, and has no keys. */
+static void hand_out_image(struct admin *a, struct client *c, const char *command)
+{
+	audit(c, command);
+	c->pass = dup(a->image_fd);
+	if (c->pass < 0)
+		answer(c, report_error("there is no descriptor to pass"));
+	else
+		answer(c, json_pack("{s:b, s:s, s:I}", "ok", 1, "version", SIPWARD_VERSION, "generation",
+			      (json_int_t)a->img->h->generation));
+}
+
 static void command(struct admin *a, struct client *c, const json_t *question)
 {
 	const char *name = json_string_value(json_object_get(question, "command"));
@@ -145,6 +160,8 @@ static void command(struct admin *a, struct client *c, const json_t *question)
 		ask_block(a, c, question, true, name);
 	else if (strcmp(name, "domain unblock") == 0)
 		ask_block(a, c, question, false, name);
+	else if (strcmp(name, "image") == 0)
+		hand_out_image(a, c, name);
 	else if (strcmp(name, "reload") == 0)
 		ask(a, c, CTL_ASK_RELOAD, name);
 	else if (strcmp(name, "stop") == 0)
@@ -155,7 +172,7 @@ static void command(struct admin *a, struct client *c, const json_t *question)
 		answer(c, report_error("unknown command"));
 }
 
-void clients_result(struct admin *a, uint64_t ticket, bool ok, const char *text)
+void clients_result(struct admin *a, uint64_t ticket, bool ok, struct span text)
 {
 	for (int i = 0; i < CLIENTS_MAX; i++) {
 		struct client *c = &a->clients->client[i];
@@ -178,7 +195,7 @@ static void welcome(struct admin *a)
 
 		if (c->fd >= 0)
 			continue;
-		*c = (struct client){ .fd = fd, .who = { .uid = (uid_t)-1 }, .deadline = clock_mono_ns() + PATIENCE,
+		*c = (struct client){ .fd = fd, .pass = -1, .who = { .uid = (uid_t)-1 }, .deadline = clock_mono_ns() + PATIENCE,
 			.in = malloc(LINE_MAX_BYTES) };
 		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
 			c->who = cred;
@@ -217,9 +234,37 @@ static void take(struct admin *a, struct client *c)
 	json_decref(question);
 }
 
+/* The next bytes, the first with the descriptor that is to be passed. */
+static ssize_t send_some(struct client *c)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} control = { .buf = { 0 } };
+	struct iovec iov = { c->out + c->out_sent, c->out_len - c->out_sent };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *head = &control.align;
+	ssize_t n;
+
+	if (c->pass >= 0) {
+		mh.msg_control = control.buf;
+		mh.msg_controllen = sizeof(control.buf);
+		head->cmsg_level = SOL_SOCKET;
+		head->cmsg_type = SCM_RIGHTS;
+		head->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(head), &c->pass, sizeof(int));
+	}
+	n = sendmsg(c->fd, &mh, MSG_NOSIGNAL);
+	if (n >= 0 && c->pass >= 0) {
+		close(c->pass);
+		c->pass = -1;
+	}
+	return n;
+}
+
 static void give(struct client *c)
 {
-	ssize_t n = send(c->fd, c->out + c->out_sent, c->out_len - c->out_sent, MSG_NOSIGNAL);
+	ssize_t n = send_some(c);
 
 	if (n < 0 && errno == EAGAIN)
 		return;

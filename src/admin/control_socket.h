@@ -3,6 +3,7 @@
  *
  *	{"command": "status"}                       -> {"ok": true, ...}
  *	{"command": "lookup", "dn": "CN=a,O=b"}     -> {"ok": true, "found": ...}
+ *	{"command": "image"}                        -> {"ok": true, ...}, with the descriptor of the sealed image
  *	{"command": "reload"}                       -> when it is done: {"ok": ..., "text": ...}
  *
  * Process: admin.  May include: all of common, admin.h, report, jansson.
@@ -29,6 +30,6 @@ size_t clients_poll(const struct admin *a, struct pollfd *fds);
 void clients_run(struct admin *a, const struct pollfd *fds, size_t count);
 
 /* The master has answered a question. */
-void clients_result(struct admin *a, uint64_t ticket, bool ok, const char *text);
+void clients_result(struct admin *a, uint64_t ticket, bool ok, struct span text);
 
 #endif

@@ -41,9 +41,9 @@ json_t *report_error(const char *why)
 	return json_pack("{s:b, s:o}", "ok", 0, "error", text(span_str(why)));
 }
 
-json_t *report_result(bool ok, const char *why)
+json_t *report_result(bool ok, struct span why)
 {
-	return json_pack("{s:b, s:o}", "ok", ok, "text", text(span_str(why)));
+	return json_pack("{s:b, s:o}", "ok", ok, "text", text(why));
 }
 
 static json_t *number(uint64_t n)

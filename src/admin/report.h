@@ -23,7 +23,7 @@ MUST_USE json_t *report_lookup(const struct admin *a, const char *dn);
 void report_nearest(const struct image *img, const uint8_t *dn, size_t len, json_t *out);
 
 /* {"ok": ok, "text": text}: what the master said, which may quote a file that is not UTF-8. */
-MUST_USE json_t *report_result(bool ok, const char *text);
+MUST_USE json_t *report_result(bool ok, struct span text);
 /* {"ok": false, "error": text} */
 MUST_USE json_t *report_error(const char *text);
 

@@ -1,5 +1,6 @@
 #include "common/clock.h"
 
+#include <stdio.h>
 #include <time.h>
 
 static uint64_t read_ns(clockid_t clock)
@@ -45,4 +46,13 @@ void clock_date(int64_t wall_s, struct clock_date *out)
 		days -= lengths[month] + (month == 1 && is_leap(year));
 	*out = (struct clock_date){ year, month + 1, (int)days + 1, (int)(in_day / 3600), (int)(in_day / 60 % 60),
 				    (int)(in_day % 60) };
+}
+
+const char *clock_print(int64_t wall_s, char out[static CLOCK_TEXT_MAX])
+{
+	struct clock_date d;
+
+	clock_date(wall_s, &d);
+	snprintf(out, CLOCK_TEXT_MAX, "%04d-%02d-%02dT%02d:%02d:%02dZ", d.year, d.month, d.day, d.hour, d.minute, d.second);
+	return out;
 }

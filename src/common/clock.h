@@ -29,4 +29,9 @@ struct clock_date {
 /* The date of a time that clock_wall_s gave.  Unlike gmtime it opens no file, so confined processes may use it. */
 void clock_date(int64_t wall_s, struct clock_date *out);
 
+#define CLOCK_TEXT_MAX 32
+
+/* "2026-11-23T19:49:59Z", terminated; returns it. */
+const char *clock_print(int64_t wall_s, char out[static CLOCK_TEXT_MAX]);
+
 #endif

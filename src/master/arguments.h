@@ -14,6 +14,9 @@
 struct arguments {
 	const char *config_path;
 	bool check;
+	bool diff; /* with check: against the running sipward */
+	bool json;
+	const char *socket_path; /* NULL: that of the configuration */
 };
 
 /* True: go on.  False: leave with *exit_code; what there was to say has been said. */

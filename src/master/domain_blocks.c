@@ -15,20 +15,11 @@
 
 /* ---- words ---- */
 
-static const char *moment(int64_t wall, char text[static 32])
-{
-	struct clock_date d;
-
-	clock_date(wall, &d);
-	(void)snprintf(text, 32, "%04d-%02d-%02dT%02d:%02d:%02dZ", d.year, d.month, d.day, d.hour, d.minute, d.second); /* fits */
-	return text;
-}
-
 /* `by`: who does it now. */
 static void tell(enum log_event event, const struct block *b, const struct block *by)
 {
 	struct log_line l;
-	char text[32];
+	char text[CLOCK_TEXT_MAX];
 
 	log_begin(&l, event);
 	log_str(&l, "domain", block_name(b));
@@ -38,7 +29,7 @@ static void tell(enum log_event event, const struct block *b, const struct block
 	} else {
 		log_cstr(&l, "cause", "its time is over");
 	}
-	log_cstr(&l, "until", b->until == BLOCK_NO_END ? "lifted" : moment(b->until, text));
+	log_cstr(&l, "until", b->until == BLOCK_NO_END ? "lifted" : clock_print(b->until, text));
 	log_str(&l, "reason", block_reason(b));
 	(void)log_end(&l); /* a dropped line is counted there */
 }
@@ -114,7 +105,7 @@ static void done(struct master *m, struct child *admin, uint64_t ticket, const c
 
 static void block(struct master *m, struct child *admin, uint64_t ticket, const struct block *row)
 {
-	char what[400], until[32];
+	char what[400], until[CLOCK_TEXT_MAX];
 	struct span name = block_name(row);
 
 	if (blocks_put(shared_blocks(&m->shared), row) != 0) {
@@ -124,7 +115,7 @@ static void block(struct master *m, struct child *admin, uint64_t ticket, const 
 	}
 	tell(EVENT_DOMAIN_BLOCKED, row, row);
 	(void)snprintf(what, sizeof(what), "%.*s is blocked until %s", SPAN_FMT(name),
-	    row->until == BLOCK_NO_END ? "it is unblocked" : moment(row->until, until)); /* fits */
+	    row->until == BLOCK_NO_END ? "it is unblocked" : clock_print(row->until, until)); /* fits */
 	done(m, admin, ticket, what);
 }
 

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "common/confine.h"
+#include "common/image.h"
+#include "master/diff.h"
 #include "master/proctitle.h"
 
 #define CHUNK 16384
@@ -20,16 +22,17 @@
 #define TEXT_MAX (1 << 20) /* more than 100 complaints ever need */
 #define DONE 'D'	   /* image and keys come with this one */
 #define TEXT 'T'
+#define SUMMARY 'S'
 
 /* ---- the child: blocking, for the master reads as it comes ---- */
 
-static bool send_text(int fd, const char *text, size_t len)
+static bool send_text(int fd, char kind, const char *text, size_t len)
 {
 	char buf[CHUNK];
 
 	for (size_t n; len > 0; text += n, len -= n) {
 		n = MIN(len, sizeof(buf) - 1);
-		buf[0] = TEXT;
+		buf[0] = kind;
 		memcpy(buf + 1, text, n);
 		if (send(fd, buf, n + 1, MSG_NOSIGNAL) < 0)
 			return false;
@@ -55,6 +58,20 @@ static bool send_result(int fd, const struct load_result *r)
 	c->cmsg_len = CMSG_LEN(sizeof(fds));
 	memcpy(CMSG_DATA(c), fds, sizeof(fds));
 	return sendmsg(fd, &msg, MSG_NOSIGNAL) == 1;
+}
+
+/* Told in one message; without memory for it there is none. */
+static bool send_summary(int fd, const struct image *before, int image_fd)
+{
+	struct image *now = image_attach(image_fd);
+	struct diff *d = now ? diff_new(before, now) : NULL;
+	char text[LOADER_SUMMARY_MAX] = "what has changed cannot be told, for want of memory";
+
+	if (d)
+		diff_summary(d, text, sizeof(text));
+	diff_free(d);
+	image_free(now);
+	return send_text(fd, SUMMARY, text, strlen(text));
 }
 
 /* Nothing of the master's but stderr (for a sanitizer's last words) and the channel. */
@@ -95,7 +112,9 @@ NORETURN static void load_and_tell(int fd, const char *path, uint64_t generation
 		_exit(1);
 	good = load_configuration(path, generation, secrets, before, c, &result) == 0;
 	complaints_print(c, out);
-	if (fclose(out) != 0 || !send_text(fd, text, len))
+	if (fclose(out) != 0 || !send_text(fd, TEXT, text, len))
+		_exit(1);
+	if (good && before && !send_summary(fd, before, result.image_fd))
 		_exit(1);
 	if (good && !send_result(fd, &result))
 		_exit(1);
@@ -201,6 +220,8 @@ int loader_read(struct loader *l)
 			return finish(l);
 		if (buf[0] == TEXT)
 			add_text(l, buf + 1, (size_t)n - 1);
+		else if (buf[0] == SUMMARY)
+			(void)snprintf(l->summary, sizeof(l->summary), "%.*s", (int)n - 1, buf + 1); /* cut */
 		else if (buf[0] == DONE)
 			take_result(l, &msg);
 	}

@@ -32,12 +32,15 @@ struct load_result {
 MUST_USE int load_configuration(const char *path, uint64_t generation, const struct load_secrets *secrets,
     const struct image *before, struct complaints *c, struct load_result *out);
 
+#define LOADER_SUMMARY_MAX 512
+
 /* A load under way in a child. */
 struct loader {
 	pid_t pid; /* 0: none */
 	int fd;	   /* readable when the result, or a piece of the complaints, has come */
 	char *text; /* complaints and warnings, one per line, malloc'ed; grows while it reads */
 	size_t text_len;
+	char summary[LOADER_SUMMARY_MAX]; /* what has changed, in one line; "" until it came */
 	struct load_result result; /* fds -1 until they came */
 	bool ok;
 };

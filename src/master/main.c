@@ -92,7 +92,7 @@ int main(int argc, char **argv)
 	(void)signal(SIGHUP, SIG_IGN);	/* until loop_signals: a reload asked for too early must not end us */
 	(void)signal(SIGUSR1, SIG_IGN);
 	if (a.check)
-		return startup_check(a.config_path);
+		return startup_check(&a);
 	/* The title is written over argv. */
 	a.config_path = strdup(a.config_path);
 	if (!a.config_path)

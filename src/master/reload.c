@@ -74,7 +74,7 @@ static void fade(struct reload *r)
 static void finish_if_committed(struct master *m)
 {
 	struct reload *r = &m->reload;
-	char text[64];
+	char *text = NULL;
 
 	for (size_t i = 0; i < m->child_count; i++)
 		if (m->children[i].reload == TOLD_COMMIT)
@@ -83,8 +83,11 @@ static void finish_if_committed(struct master *m)
 	reload_listeners(&m->current.listeners);
 	listeners_retire(&r->next.listeners, &m->current.listeners);
 	fade(r);
-	(void)snprintf(text, sizeof(text), "generation %llu is in use", (unsigned long long)m->current.number);
-	end(m, true, text);
+	if (asprintf(&text, "generation %llu is in use: %s\n%s", (unsigned long long)m->current.number, r->loader.summary,
+		r->loader.text ? r->loader.text : "") < 0)
+		text = NULL;
+	end(m, true, text ? text : "the new generation is in use");
+	free(text);
 }
 
 static void commit_if_ready(struct master *m)
@@ -180,11 +183,28 @@ static bool open_log(struct master *m, char why[static 512])
 	return m->reload.log_fd >= 0;
 }
 
-static bool adopt_result(struct master *m, char why[static 512])
+#define WHY_MAX 2048
+
+/* Whatever a running sipward cannot take, in one go; a line each. */
+static bool fits_running(struct master *m, char why[static WHY_MAX])
+{
+	const struct image *next = m->reload.next.img;
+	const char *pointer[RESTART_ONLY_MAX];
+	size_t count = restart_only_differs(m->current.img, next, pointer), len = 0;
+	char more[512];
+
+	for (size_t i = 0; i < count; i++)
+		len += (size_t)snprintf(why + len, WHY_MAX - len, "%.300s: %s: a change needs a restart\n", m->config_path, pointer[i]); /* fits */
+	if (connections_fit(next, m->shared.rows_per_worker, m->workers, more))
+		return count == 0;
+	(void)snprintf(why + len, WHY_MAX - len, "%s", more); /* cut */
+	return false;
+}
+
+static bool adopt_result(struct master *m, char why[static WHY_MAX])
 {
 	struct reload *r = &m->reload;
 	struct generation *next = &r->next;
-	const char *pointer;
 
 	next->image_fd = r->loader.result.image_fd;
 	next->keys_fd = r->loader.result.keys_fd;
@@ -195,19 +215,14 @@ static bool adopt_result(struct master *m, char why[static 512])
 		return false;
 	}
 	next->number = next->img->h->generation;
-	pointer = restart_only_differs(m->current.img, next->img);
-	if (pointer) {
-		(void)snprintf(why, 512, "%s: %s: a change needs a restart", m->config_path, pointer);
-		return false;
-	}
-	return connections_fit(next->img, m->shared.rows_per_worker, m->workers, why) && open_log(m, why) &&
+	return fits_running(m, why) && open_log(m, why) &&
 	       listeners_prepare(next->img, &m->current.listeners, m->workers, &next->listeners, why) == 0;
 }
 
 void reload_loaded(struct master *m)
 {
 	struct reload *r = &m->reload;
-	char why[512];
+	char why[WHY_MAX];
 
 	if (loader_read(&r->loader) == 0)
 		return;

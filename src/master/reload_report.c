@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/ctl.h"
 #include "common/log.h"
+#include "common/shm.h"
 #include "master/supervise.h"
 
 void reload_complaints(const char *path, const struct loader *l)
@@ -36,14 +37,34 @@ void reload_listeners(const struct listeners *l)
 			    l->listener[i].bound);
 }
 
+/* A sealed memfd; below 0: it cannot be made. */
+static int long_text(const char *text, size_t len)
+{
+	int fd = shm_create("sipward-result");
+
+	if (fd >= 0 && shm_write(fd, text, len) == 0 && shm_seal(fd) == 0)
+		return fd;
+	if (fd >= 0)
+		(void)close(fd); /* of no use */
+	return -1;
+}
+
 void reload_result(struct child *asker, uint64_t ticket, bool ok, const char *text)
 {
 	static struct ctl_msg msg; /* large */
+	size_t len = strlen(text);
+	int fd = len < sizeof(msg.text) ? -1 : long_text(text, len);
 
 	msg = (struct ctl_msg){ .id = CTL_RESULT, .ok = ok, .arg = ticket };
-	(void)snprintf(msg.text, sizeof(msg.text), "%s", text); /* cut */
-	msg.text_len = (uint32_t)strlen(msg.text);
+	if (fd >= 0) {
+		msg.fds[msg.fd_count++] = fd;
+	} else {
+		(void)snprintf(msg.text, sizeof(msg.text), "%s", text); /* fits, or there is no memory for all of it */
+		msg.text_len = (uint32_t)strlen(msg.text);
+	}
 	child_send(asker, &msg);
+	if (fd >= 0)
+		(void)close(fd); /* the admin has its own */
 }
 
 /* Readers copy, then look whether text_seq was even and has stayed. */

@@ -15,10 +15,12 @@
 #include "common/ctl.h"
 #include "common/log.h"
 #include "master/arguments.h"
+#include "master/diff.h"
 #include "master/domain_blocks.h"
 #include "master/log_open.h"
 #include "master/reload_report.h"
 #include "master/restart_only.h"
+#include "master/running.h"
 
 #define FILES_RESERVE 256	      /* of a worker's open files: ring, log, control, files of libraries */
 #define ROWS_MAX 1000000	      /* the largest limits.connections */
@@ -75,9 +77,43 @@ static size_t rows_for(size_t open_files, uint32_t workers, size_t listeners)
 	return MIN(MAX(rows, ROWS_MIN), ROWS_MAX);
 }
 
-int startup_check(const char *config_path)
+static bool print_diff(const struct diff *d, bool json)
 {
-	struct master m = { .config_path = config_path, .current = { .image_fd = -1, .keys_fd = -1 } };
+	json_t *j;
+	bool ok;
+
+	if (!json) {
+		diff_print(d, stdout);
+		return fflush(stdout) == 0;
+	}
+	j = diff_json(d);
+	ok = j && json_dumpf(j, stdout, JSON_INDENT(2)) == 0 && putchar('\n') != EOF && fflush(stdout) == 0;
+	json_decref(j);
+	return ok;
+}
+
+/* What would change if the running sipward took this configuration; the exit code. */
+static int check_diff(const struct generation *next, const struct arguments *a)
+{
+	char *path = a->socket_path ? strdup(a->socket_path) : generation_text(next, next->img->h->process.control_socket);
+	char why[512] = "out of memory";
+	struct image *running = path ? running_image(path, why) : NULL;
+	struct diff *d = running ? diff_new(running, next->img) : NULL;
+	bool ok = d && print_diff(d, a->json);
+
+	if (!running)
+		say("%s", why);
+	else if (!ok)
+		say("the comparison cannot be made or written");
+	diff_free(d);
+	image_free(running);
+	free(path);
+	return ok ? 0 : EXIT_FAILURE;
+}
+
+int startup_check(const struct arguments *a)
+{
+	struct master m = { .config_path = a->config_path, .current = { .image_fd = -1, .keys_fd = -1 } };
 	struct load_result result = { -1, -1 };
 	struct complaints *c = complaints_new();
 	int rc = EXIT_CONFIG;
@@ -87,7 +123,7 @@ int startup_check(const char *config_path)
 		complaints_free(c);
 		return EXIT_FAILURE;
 	}
-	if (load_configuration(config_path, 1, &m.secrets, NULL, c, &result) == 0) {
+	if (load_configuration(a->config_path, 1, &m.secrets, NULL, c, &result) == 0) {
 		m.current.image_fd = result.image_fd;
 		m.current.keys_fd = result.keys_fd;
 		m.current.img = image_attach(result.image_fd);
@@ -102,6 +138,8 @@ int startup_check(const char *config_path)
 
 		rc = fits_here(&m, rows_for(surroundings_open_files(), h->process.workers, h->listeners.count));
 	}
+	if (rc == 0 && a->diff)
+		rc = check_diff(&m.current, a);
 	generation_done(&m.current);
 	return rc;
 }

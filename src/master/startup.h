@@ -12,8 +12,10 @@
 #include "common/base.h"
 #include "master/master.h"
 
-/* --check: complaints and warnings on stderr; the exit code. */
-int startup_check(const char *config_path);
+struct arguments;
+
+/* --check: complaints and warnings on stderr; with --diff what a reload would change on stdout; the exit code. */
+int startup_check(const struct arguments *a);
 
 /* Load the first generation, the same way as any reload does. */
 MUST_USE int startup_load(struct master *m);

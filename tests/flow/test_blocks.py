@@ -136,7 +136,7 @@ class Blocks(FlowTest):
                json.dumps({"version": 1, "blocks": [{**good, "more": 1}]}), json.dumps({"version": 1, "blocks": [good]})[:-9]]
         edge = Edge(self.run_dir, cfg)
         for text in bad:
-            self.file().write_text(text, encoding="latin1")
+            self.file().write_bytes(text.encode("latin1"))
             p = subprocess.run([str(BUILD / "sipward"), "-c", str(edge.file)], capture_output=True, text=True, timeout=60)
             self.assertEqual(p.returncode, 1, text)
             self.assertIn(str(self.file()), p.stderr, text)

@@ -61,14 +61,17 @@ Test(restart_only, differs)
 	static struct whole a, b;
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		const char *got = restart_only_differs(make(&a, "u", "s", "p", "a", 1, 2),
-		    make(&b, rows[i].user, rows[i].socket, rows[i].pid_file, rows[i].admin, rows[i].port, rows[i].workers));
+		const char *got[RESTART_ONLY_MAX];
+		size_t n = restart_only_differs(make(&a, "u", "s", "p", "a", 1, 2),
+		    make(&b, rows[i].user, rows[i].socket, rows[i].pid_file, rows[i].admin, rows[i].port, rows[i].workers), got);
 
+		cr_assert_eq(n, rows[i].want ? 1u : 0u, "%s", rows[i].why);
 		if (rows[i].want)
-			cr_assert_str_eq(got ? got : "(none)", rows[i].want, "%s", rows[i].why);
-		else
-			cr_assert_null(got, "%s", rows[i].why);
+			cr_assert_str_eq(got[0], rows[i].want, "%s", rows[i].why);
 	}
+	cr_assert_eq(restart_only_differs(make(&a, "u", "s", "p", "a", 1, 2), make(&b, "v", "t", "q", "b", 1, 3),
+			 (const char *[RESTART_ONLY_MAX]){ NULL }),
+	    RESTART_ONLY_MAX, "all at once");
 }
 
 Test(restart_only, connections_fit)

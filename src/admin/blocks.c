@@ -5,6 +5,7 @@
 
 #include "admin/report.h"
 #include "common/clock.h"
+#include "common/image_blocked.h"
 
 #define LOOKED_AT 1000000 /* domains, for the one that was probably meant */
 #define NEAR_ENOUGH 3	  /* letters that differ */
@@ -70,22 +71,12 @@ static struct span entry_name(const struct admin *a, uint32_t domain, char text[
 	return span_of(text, MIN((size_t)MAX(n, 0), (size_t)BLOCK_NAME_MAX - 1));
 }
 
-bool blocks_has(const struct admin *a, uint32_t domain)
+void blocks_follow(struct admin *a)
 {
-	int64_t now = clock_wall_s();
-	char text[BLOCK_NAME_MAX];
-	struct span name = entry_name(a, domain, text);
-	uint64_t version;
-	bool has;
+	static struct image_blocked set;
 
-	do {
-		const struct block *b;
-
-		version = blocks_version(a->h->blocks);
-		b = blocks_find(blocks_copy(a->h->blocks, version), name);
-		has = b && block_counts(b, now);
-	} while (blocks_version(a->h->blocks) != version);
-	return has;
+	image_blocked_make(&set, a->img, a->h->blocks, clock_wall_s());
+	a->img->blocked = set.count ? &set : NULL;
 }
 
 /* ---- what is asked for ---- */

@@ -29,7 +29,7 @@ json_t *blocks_list(const struct admin *a, uint32_t limit);
 /* The same as an answer, with all of them. */
 json_t *blocks_report(const struct admin *a);
 
-/* Is the entry of this index blocked now? */
-MUST_USE bool blocks_has(const struct admin *a, uint32_t domain);
+/* Before a question is answered: from now on image_domain_usable says of the admin's image what it says in a worker. */
+void blocks_follow(struct admin *a);
 
 #endif

@@ -140,6 +140,7 @@ static void command(struct admin *a, struct client *c, const json_t *question)
 	const char *name = json_string_value(json_object_get(question, "command"));
 	const char *dn = json_string_value(json_object_get(question, "dn"));
 
+	blocks_follow(a);
 	if (!name)
 		answer(c, report_error("a question is {\"command\": NAME, ...}"));
 	else if (strcmp(name, "status") == 0)

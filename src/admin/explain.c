@@ -8,7 +8,6 @@
 #include "admin/report.h"
 #include "common/clock.h"
 #include "common/dn.h"
-#include "common/image_blocked.h"
 #include "common/sip/uri.h"
 #include "common/x509/anchors.h"
 #include "common/x509/facts.h"
@@ -207,8 +206,6 @@ json_t *explain_certificate(const struct admin *a, const json_t *question)
 	const char *pem = json_string_value(json_object_get(question, "pem")),
 		   *profile = json_string_value(json_object_get(question, "profile")),
 		   *domain = json_string_value(json_object_get(question, "domain"));
-	static struct image_blocked blocked; /* large */
-	struct image img = *a->img;
 	struct subject s;
 	json_t *out, *verdicts;
 
@@ -217,15 +214,13 @@ json_t *explain_certificate(const struct admin *a, const json_t *question)
 			done(&s);
 		return report_error("no certificate in PEM form, or damaged, or more than 16 behind it");
 	}
-	image_blocked_make(&blocked, &img, a->h->blocks, clock_wall_s());
-	img.blocked = blocked.count ? &blocked : NULL;
 	out = json_object();
 	verdicts = json_array();
 	describe(s.leaf, out);
 	if (domain)
-		as_server(&img, domain, &s, verdicts);
+		as_server(a->img, domain, &s, verdicts);
 	else
-		as_peer(&img, profile, &s, verdicts);
+		as_peer(a->img, profile, &s, verdicts);
 	done(&s);
 	if (json_array_size(verdicts) == 0) {
 		json_decref(out);

@@ -274,7 +274,7 @@ static json_t *domain_row(const struct admin *a, const json_t *counts, uint32_t 
 		json_array_append_new(hosts, json_pack("{s:o, s:i}", "host", text(image_ref_text(a->img, target[i].host)), "port",
 		    (int)target[i].port));
 	return json_pack("{s:s, s:o, s:b, s:b, s:b, s:s, s:o, s:i, s:I}", "domain", shown, "configured", configured_at(a->img, index), "enabled", (d->flags & DOMAIN_ENABLED) != 0,
-	    "blocked", blocks_has(a, index),
+	    "blocked", a->img->blocked && image_is_blocked(a->img, index),
 	    "has_dn", (d->flags & DOMAIN_HAS_DN) != 0, "protocol", protocol_name[p->protocol], "hosts", hosts, "trust",
 	    (int)p->trust.count, "connections", json_integer_value(json_object_getn(counts, name.p, MIN(name.len, 127u))));
 }

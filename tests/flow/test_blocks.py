@@ -73,6 +73,7 @@ class Blocks(FlowTest):
         self.assertEqual((status["blocked"]["count"], status["blocked"]["saved"], status["blocked"]["blocks"][0]["domain"]), (1, True, PARTNER))
         self.assertTrue(self.running.ctl("domains")["domains"][0]["blocked"])
         self.assertGreater(status["reasons"]["peers"]["domain_blocked"], 0)
+        self.assertIn("domain_blocked", self.told("explain", str(self.pki.path("partner.pem")))[1])
         self.unblock()
         wait_for("the partner to be let in", lambda: self.is_let_in("again"), 2)
         self.running.logged(f"event=domain_unblocked who=master domain=partner.example uid={os.getuid()} ")

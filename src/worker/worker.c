@@ -33,6 +33,7 @@
 #define UNFOLDED_MAX (1048576 + 2) /* upper bound of limits.header_bytes, and an empty line */
 #define HANDSHAKE_STEPS 4	  /* in one turn: a storm of new peers must not delay established calls */
 #define SWEEP_SLICE 64		  /* connections looked at in one turn when all are judged again */
+#define SWEEP_TIME (3 * NSEC_PER_MSEC / 10) /* ... unless this has passed: to close one takes longer than to find it good */
 #define LOG_LINES 1000		  /* about single messages and refusals, in one second */
 
 /*
@@ -215,14 +216,15 @@ static bool is_stuck(const struct worker *w, const struct conn *c)
 static void sweep(struct worker *w)
 {
 	uint32_t top = conn_table_top(w->conns), n = 0;
-	uint64_t begun = w->reloaded ? clock_cpu_ns() : 0;
+	uint64_t begun = w->reloaded ? clock_cpu_ns() : 0, end;
 
 	if (w->sweep == UINT32_MAX) {
 		if (w->now < w->sweep_next)
 			return;
 		w->sweep = 0;
 	}
-	for (; w->sweep < top && n < SWEEP_SLICE; w->sweep++, n++) {
+	end = clock_mono_ns() + SWEEP_TIME;
+	for (; w->sweep < top && n < SWEEP_SLICE && clock_mono_ns() < end; w->sweep++, n++) {
 		struct conn *c = conn_table_at(w->conns, w->sweep);
 
 		if (!c || c->state != CONN_OPEN || c->socket)

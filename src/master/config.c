@@ -179,6 +179,7 @@ void config_done(struct config *c)
 	json_decref(c->kept);
 	json_decref(c->unstripped);
 	json_decref(c->local);
+	json_decref(c->cas_at);
 	json_decref(c->root);
 	image_builder_free(c->b);
 	keys_builder_free(c->keys);

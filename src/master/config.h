@@ -58,7 +58,8 @@ struct config {
 	struct config_profile *profile;
 	size_t profile_count;
 	struct config_cas *cas;
-	size_t cas_count, cas_hit;
+	size_t cas_count;
+	json_t *cas_at;	      /* path -> place in cas */
 	uint32_t outbound_profile; /* of domains that name none; IMAGE_NONE: there is none to be had */
 	uint32_t limits_index; /* the row written last, and what it holds */
 	struct image_limits limits_last;

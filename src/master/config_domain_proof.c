@@ -16,40 +16,46 @@
 
 /* ---- who may issue its certificate ---- */
 
-/* Keys of a CA file; the last one used is the one most likely used again. */
-static const struct config_cas *cas_of(struct config *c, const struct config_node *n)
+/* Room for one more, known by its path, which it takes over; NULL: no memory, and no configuration. */
+static struct config_cas *new_cas(struct config *c, char *path)
 {
-	char *path = config_path(n->source, config_span(n)), pointer[JSON_POINTER_MAX + 64];
-	struct pki_file file = { .path = path, .config_file = n->source->path, .pointer = pointer };
-	struct config_cas *p;
-
-	for (size_t i = 0; path && i < c->cas_count; i++) {
-		size_t at = (c->cas_hit + i) % c->cas_count;
-
-		if (strcmp(c->cas[at].path, path) == 0) {
-			c->cas_hit = at;
-			free(path);
-			return &c->cas[at];
-		}
-	}
-	p = realloc(c->cas, (c->cas_count + 1) * sizeof(*p));
+	struct config_cas *p = realloc(c->cas, (c->cas_count + 1) * sizeof(*p));
 	if (p)
 		c->cas = p;
-	if (!p || !path) {
+	if (!p || json_object_set_new_nocheck(c->cas_at, path, json_integer((json_int_t)c->cas_count)) != 0) {
 		image_builder_fail(c->b);
 		free(path);
 		return NULL;
 	}
-	c->cas_hit = c->cas_count;
-	p[c->cas_count] = (struct config_cas){ .path = path };
-	p[c->cas_count].settled = file_stamp_read(path, &p[c->cas_count].stamp) &&
-				  file_stamp_settled(&p[c->cas_count].stamp, clock_wall_s());
+	p += c->cas_count++;
+	*p = (struct config_cas){ .path = path };
+	return p;
+}
+
+/* Keys of a CA file; every carrier may have one of its own. */
+static const struct config_cas *cas_of(struct config *c, const struct config_node *n)
+{
+	char *path = config_path(n->source, config_span(n)), pointer[JSON_POINTER_MAX + 64];
+	struct pki_file file = { .path = path, .config_file = n->source->path, .pointer = pointer };
+	const json_t *known = path ? json_object_get(c->cas_at, path) : NULL;
+	struct config_cas *p;
+
+	if (known) {
+		free(path);
+		return &c->cas[json_integer_value(known)];
+	}
+	if (!path)
+		image_builder_fail(c->b);
+	p = path ? new_cas(c, path) : NULL;
+	if (!p)
+		return NULL;
+	p->settled = file_stamp_read(path, &p->stamp) && file_stamp_settled(&p->stamp, clock_wall_s());
 	file.line = config_line(n);
 	snprintf(pointer, sizeof(pointer), "%s%s", n->source->prefix, n->pointer);
 	/* A file that cannot be read is complained about once, and no configuration comes of it. */
-	if (!pki_load_cas(&file, c->complaints, &p[c->cas_count].spki, &p[c->cas_count].count))
-		p[c->cas_count].count = 0;
-	return &c->cas[c->cas_count++];
+	if (!pki_load_cas(&file, c->complaints, &p->spki, &p->count))
+		p->count = 0;
+	return p;
 }
 
 static struct image_section read_trust(struct config *c, const struct config_node *n)

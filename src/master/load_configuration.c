@@ -71,10 +71,11 @@ int load_configuration(const char *path, uint64_t generation, const struct load_
 		.kept = json_object(),
 		.unstripped = json_object(),
 		.local = json_object(),
+		.cas_at = json_object(),
 	};
 	int rc = -1;
 
-	if (config.b && config.keys && config.identities && config.headers && config.kept && config.unstripped && config.local)
+	if (config.b && config.keys && config.identities && config.headers && config.kept && config.unstripped && config.local && config.cas_at)
 		config_read(&config, path);
 	else
 		complain(c, path, 0, NULL, "out of memory");

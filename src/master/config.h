@@ -157,7 +157,13 @@ struct config_where config_domain_add(struct config *c, const struct image_domai
 #define CONFIG_NO_PLACE UINT32_MAX
 #define CONFIG_TWICE "found \"%s\" for the second time, expected each domain once; the first is at %s"
 
-/* "FILE:LINE", and in the main file the pointer, for a complaint about a second one. */
+/*
+ * Warn of domains that share a DN but not their `trust`.  That may be meant
+ * (the same name by another CA is another peer), and may be a mistake.
+ */
+void config_check_shared(struct config *c, const struct image *img);
+
+/* "FILE:LINE", and in the main file the pointer, for a complaint about a second one.  Walks the text: not for what is only counted. */
 void config_where_text(const struct config *c, struct config_where where, char *out, size_t cap);
 
 /* ---- config_domain_files.c ---- */

@@ -1,9 +1,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/addr.h"
 #include "common/dn.h"
 #include "common/sip/uri.h"
 #include "master/config.h"
+
+static bool is_address(struct span host)
+{
+	uint8_t addr[16];
+
+	return addr_parse(host, addr);
+}
+
+/* Such a name is never looked up among the external ones. */
+static bool is_below_local(const struct config *c, struct span host)
+{
+	size_t dot;
+
+	while ((dot = span_find(host, '.')) < host.len) {
+		host = span_from(host, dot + 1);
+		if (json_object_getn(c->local, host.p, host.len))
+			return true;
+	}
+	return false;
+}
 
 /* The name, with its *. taken off; of no bytes: not usable. */
 static struct image_ref read_name(struct config *c, const struct config_node *name, uint32_t *flags)
@@ -23,8 +44,12 @@ static struct image_ref read_name(struct config *c, const struct config_node *na
 		config_bad(name, "found \"%s\", expected a domain like example.net or *.example.net", json_string_value(name->value));
 		return (struct image_ref){ 0 };
 	}
-	if (json_object_getn(c->local, canonical, len))
+	if (*flags & DOMAIN_WILDCARD && is_address(span_of(canonical, len)))
+		config_bad(name, "found \"%s\", but no host stands below an address; expected *.example.net", json_string_value(name->value));
+	else if (json_object_getn(c->local, canonical, len))
 		config_warn(name, "\"%s\" stands in /local_domains too: what goes there stays inside", json_string_value(name->value));
+	else if (is_below_local(c, span_of(canonical, len)))
+		config_warn(name, "\"%s\" stands below one of /local_domains: what goes there stays inside", json_string_value(name->value));
 	return image_put_ref(c->b, canonical, len, 1);
 }
 
@@ -136,7 +161,7 @@ void config_domain(struct config *c, const struct config_node *n, struct config_
 		.line = where.file == IMAGE_NONE ? 0 : where.place };
 	struct config_node name = config_get(n, "domain", TYPE_STRING);
 	struct config_where first;
-	char text[1024];
+	char text[1024] = "";
 	uint32_t index;
 
 	row.name = read_name(c, &name, &row.flags);
@@ -145,7 +170,8 @@ void config_domain(struct config *c, const struct config_node *n, struct config_
 	check_rest(n, row.flags);
 	first = config_domain_add(c, &row, &policy, where, &index);
 	if (first.place != CONFIG_NO_PLACE) {
-		config_where_text(c, first, text, sizeof(text));
+		if (complaints_errors(c->complaints) < COMPLAINTS_KEPT)
+			config_where_text(c, first, text, sizeof(text));
 		config_bad(&name, CONFIG_TWICE, json_string_value(name.value), text);
 	}
 	config_domain_names(c, n, &policy, index);

@@ -186,9 +186,10 @@ static void add_keys(struct config *c, const struct image_domain *d, const struc
 static void complain_twice(struct config *c, const struct image_domain_file *s, uint32_t entry, uint32_t line, struct config_where first)
 {
 	struct span name = image_domain_name(c->before, entry);
-	char text[1024], shown[300], pointer[32] = "/domain", path[4096];
+	char text[1024] = "", shown[300], pointer[32] = "/domain", path[4096];
 
-	config_where_text(c, first, text, sizeof(text));
+	if (complaints_errors(c->complaints) < COMPLAINTS_KEPT)
+		config_where_text(c, first, text, sizeof(text));
 	snprintf(shown, sizeof(shown), "%s%.*s", c->before->domain[entry].flags & DOMAIN_WILDCARD ? "*." : "", SPAN_FMT(name));
 	snprintf(path, sizeof(path), "%.*s", SPAN_FMT(image_text(c->before, s->path)));
 	if (s->array)

@@ -22,11 +22,13 @@ static void put_ids(struct config *c)
 }
 
 /* An image that leads out of itself must not reach a worker, which does not look. */
-static int verified(int fd)
+static int verified(struct config *c, int fd)
 {
 	struct image *img = image_attach(fd);
 	bool good = img && image_verify(img);
 
+	if (good)
+		config_check_shared(c, img);
 	image_free(img);
 	if (good)
 		return fd;
@@ -42,7 +44,7 @@ static int publish(struct config *c, const char *path, uint64_t generation, stru
 	put_ids(c);
 	image = image_builder_finish(c->b);
 	if (image >= 0)
-		image = verified(image);
+		image = verified(c, image);
 	if (image < 0) {
 		complain(c->complaints, path, 0, NULL, "the image cannot be built: %s", strerror(-image));
 		return -1;

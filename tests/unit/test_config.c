@@ -222,6 +222,8 @@ static const struct {
 	{ DOMAIN("\"distinguished_name\": \"CN=a,\""), ": /external_domains/0/distinguished_name: found \"CN=a,\": " },
 	{ DOMAIN("\"distinguished_name\": \"CN=a\\u0000b\""), ": /external_domains/0/distinguished_name: found \"CN=a\" and a NUL behind it" },
 	{ DOMAIN("\"distinguished_name\": \"CN=a\\\\00b\""), ": /external_domains/0/distinguished_name: found \"CN=a\\00b\": NUL byte" },
+	{ "{ \"external_domains\": [ { \"domain\": \"*.192.0.2.1\" } ] }", ": /external_domains/0/domain: found \"*.192.0.2.1\", but no host stands below an address" },
+	{ "{ \"external_domains\": [ { \"domain\": \"*.[2001:db8::1]\" } ] }", ": /external_domains/0/domain: found \"*.[2001:db8::1]\", but no host stands below an address" },
 	{ "{ " TWO_CAS ", \"external_domains\": [ { \"domain\": \"a.example\", \"distinguished_name\": \"CN=a\" } ] }", ": /external_domains/0/trust: missing, and a listener trusts more than one CA" },
 	{ DOMAIN("\"trust\": []"), ": /external_domains/0/trust: found an empty list" },
 	{ DOMAIN("\"trust\": [\"ca.pem\", \"none.pem\"]"), ": /external_domains/0/trust/1: " },
@@ -331,6 +333,15 @@ static const struct {
 	{ "{ \"overload\": { \"status\": 486, \"reason\": \"No\" } }", NULL },
 	{ DOMAIN("\"metrics\": true"), ": /external_domains/0/metrics: warning: " },
 	{ "{ \"local_domains\": [\"partner.example\"], \"external_domains\": [ { \"domain\": \"partner.example\" } ] }", ": /external_domains/0/domain: warning: \"partner.example\" stands in /local_domains too" },
+	{ "{ \"local_domains\": [\"core.example\"], \"external_domains\": [ { \"domain\": \"*.a.core.example\" } ] }", ": /external_domains/0/domain: warning: \"*.a.core.example\" stands below one of /local_domains" },
+	{ "{ \"local_domains\": [\"core.example\"], \"external_domains\": [ { \"domain\": \"*.example\" }, { \"domain\": \"hardcore.example\" } ] }", NULL },
+	{ "{ " TWO_CAS ", \"external_domains\": [ { \"domain\": \"a.example\", \"distinguished_name\": \"CN=a\", \"trust\": \"ca.pem\" },"
+	  " { \"domain\": \"b.example\", \"distinguished_name\": [\"CN=b\", \"cn=A\"], \"trust\": \"two.pem\" } ] }",
+	    ": /external_domains/1: warning: \"CN=a\" stands with another \"trust\" at " },
+	{ "{ " TWO_CAS ", \"external_domains\": [ { \"domain\": \"a.example\", \"distinguished_name\": \"CN=a\", \"trust\": [\"ca.pem\", \"two.pem\"] },"
+	  " { \"domain\": \"b.example\", \"distinguished_name\": \"CN=a\", \"trust\": [\"two.pem\", \"ca.pem\"] } ] }", NULL },
+	{ "{ " TWO_CAS ", \"external_domains\": [ { \"domain\": \"a.example\", \"distinguished_name\": \"CN=a\", \"trust\": \"ca.pem\" },"
+	  " { \"domain\": \"b.example\", \"distinguished_name\": \"CN=b\", \"trust\": \"two.pem\" } ] }", NULL },
 	{ IDENTITY("\"unstrip\": \"X-Other\""), ": /identity/unstrip: warning: \"X-Other\" is not removed anyway" },
 };
 

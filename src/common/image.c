@@ -29,10 +29,11 @@ static bool listeners_ok(const struct image *img)
 
 static bool owns_ok(const struct image *img, struct image_section s)
 {
-	const struct image_own *o = image_at(img, s);
+	const struct image_own *o;
 
 	if (!section_ok(img, s, sizeof(*o)))
 		return false;
+	o = image_at(img, s);
 	for (uint64_t i = 0; i < s.count; i++)
 		if (!str_ok(img, o[i].certificate) || !str_ok(img, o[i].names))
 			return false;

@@ -117,11 +117,12 @@ static bool sources_ok(const struct image *img)
 	const struct image_domain_file *s = image_at(img, img->h->sources);
 
 	for (uint64_t i = 0; i < img->h->sources.count; i++) {
-		const struct image_file *f = image_at(img, s[i].files);
+		const struct image_file *f;
 
 		if (!str_ok(img, s[i].path) || !section_ok(img, s[i].files, sizeof(*f)) || s[i].first > img->h->domains.count ||
 		    s[i].count > img->h->domains.count - s[i].first)
 			return false;
+		f = image_at(img, s[i].files);
 		for (uint64_t j = 0; j < s[i].files.count; j++)
 			if (!str_ok(img, f[j].path))
 				return false;

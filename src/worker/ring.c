@@ -27,6 +27,9 @@
 /* With a minimal wait and no time-out the kernel would return after the minimal wait, with nothing. */
 #define LONG_WAIT_NS (3600ULL * 1000000000ULL)
 
+/* What a send has to tell may wait so long, see wait_for: a tick of the slowest clock, for which no timer is set anew. */
+#define SENDS_WAIT_NS 4000000ULL
+
 struct ring {
 	struct io_uring ring;
 	struct io_uring_buf_ring *buf_ring;
@@ -34,6 +37,7 @@ struct ring {
 	uint8_t *memory; /* the receive buffers */
 	unsigned buffers, buffer_size;
 	unsigned out;	 /* buffers that we hold */
+	unsigned sends;	 /* queued since the last turn */
 	uint8_t *lent;	 /* per buffer: we hold it */
 	int broken;	 /* -errno of a submission that could not be made */
 };
@@ -270,6 +274,7 @@ void ring_send(struct ring *r, uint32_t slot, uint32_t generation, int fd, const
 	struct io_uring_sqe *sqe = entry(r, RING_SEND, slot, generation);
 
 	io_uring_prep_send(sqe, fd, data, MIN(len, (size_t)INT32_MAX), MSG_NOSIGNAL | MSG_WAITALL);
+	r->sends++;
 }
 
 void ring_connect(struct ring *r, uint32_t slot, uint32_t generation, int fd, const struct sockaddr *addr,
@@ -306,29 +311,39 @@ static struct __kernel_timespec timespec_of(uint64_t ns)
 /*
  * The minimal wait: up to min_wait_usec for `batch` completions; once that has
  * passed, what there is, or the first one, ends the wait.
+ *
+ * Without it: nearly every send completes while it is submitted, and would end
+ * the wait before it began.  So one more completion than there are sends is
+ * waited for, but not for long, in case one of them has to wait for its peer.
  */
-static unsigned wait_for(const struct ring *r, const struct ring_wait *wait, struct io_uring_getevents_arg *arg)
+static unsigned wait_for(const struct ring *r, const struct ring_wait *wait, uint64_t *timeout_ns,
+    struct io_uring_getevents_arg *arg)
 {
 	uint64_t usec = MIN(wait->batch_ns, wait->timeout_ns) / 1000;
 
+	*timeout_ns = wait->timeout_ns;
 	if (wait->timeout_ns == 0)
 		return 0;
-	if (wait->batch <= 1 || usec == 0 || !(r->ring.features & FEAT_MIN_TIMEOUT))
-		return 1;
-	arg->MIN_WAIT_USEC = (uint32_t)MIN(usec, (uint64_t)UINT32_MAX);
-	return MIN(wait->batch, r->ring.cq.ring_entries);
+	if (wait->batch > 1 && usec && r->ring.features & FEAT_MIN_TIMEOUT) {
+		arg->MIN_WAIT_USEC = (uint32_t)MIN(usec, (uint64_t)UINT32_MAX);
+		if (wait->timeout_ns == UINT64_MAX)
+			*timeout_ns = LONG_WAIT_NS;
+		return MIN(wait->batch, r->ring.cq.ring_entries);
+	}
+	if (r->sends)
+		*timeout_ns = MIN(wait->timeout_ns, SENDS_WAIT_NS);
+	return MIN(r->sends + 1, r->ring.cq.ring_entries);
 }
 
 int ring_turn(struct ring *r, const struct ring_wait *wait)
 {
 	struct io_uring_getevents_arg arg = { 0 };
 	struct __kernel_timespec ts;
-	unsigned wait_nr = wait_for(r, wait, &arg);
-	uint64_t timeout_ns = wait->timeout_ns;
+	uint64_t timeout_ns;
+	unsigned wait_nr = wait_for(r, wait, &timeout_ns, &arg);
 	int rc;
 
-	if (arg.MIN_WAIT_USEC && timeout_ns == UINT64_MAX)
-		timeout_ns = LONG_WAIT_NS;
+	r->sends = 0;
 	if (wait_nr && timeout_ns != UINT64_MAX) {
 		ts = timespec_of(timeout_ns);
 		arg.ts = (uintptr_t)&ts;

@@ -52,7 +52,7 @@ struct ring_config {
 /* What the kernel must be told about how long to wait. */
 struct ring_wait {
 	uint64_t timeout_ns; /* UINT64_MAX: none; 0: do not wait */
-	unsigned batch;	     /* completions to wait for; 1: the first ends the wait */
+	unsigned batch;	     /* completions to wait for; 1: the first ends the wait, but for those of sends just queued */
 	uint64_t batch_ns;   /* with batch > 1: wait at most this long for that many (kernel 6.12; else as batch 1) */
 };
 

@@ -122,6 +122,13 @@ static const char *reason(unsigned long *code)
 	return text ? text : "no memory or an internal error";
 }
 
+/* The library's errors are told by its queue, so that must be empty before a call; it nearly always is, and clearing is dear. */
+static void no_errors(void)
+{
+	if (unlikely(ERR_peek_error()))
+		ERR_clear_error();
+}
+
 static enum tls_status fail(struct tls *t, const char *why)
 {
 	t->failed = true;
@@ -193,7 +200,7 @@ enum tls_status tls_read(struct tls *t, void *data, size_t cap, size_t *n)
 
 	if (t->failed)
 		return TLS_FAILED;
-	ERR_clear_error();
+	no_errors();
 	return SSL_read_ex(t->ssl, data, cap, n) == 1 ? TLS_OK : outcome(t, 0, &code);
 }
 
@@ -206,7 +213,7 @@ bool tls_write(struct tls *t, const void *data, size_t len)
 		return false;
 	if (len == 0)
 		return true;
-	ERR_clear_error();
+	no_errors();
 	if (SSL_write_ex(t->ssl, data, len, &n) == 1)
 		return true;
 	/* The output buffer takes everything: there is no "later" here. */

@@ -435,6 +435,31 @@ Test(ring, waits_end_with_what_there_is)
 	}
 }
 
+Test(ring, a_send_is_told_with_what_comes_next_or_soon)
+{
+	static const struct ring_wait endless = { .timeout_ns = UINT64_MAX, .batch = 1 };
+	struct ring *r = ring_or_skip(16, 4, 512);
+	struct ring_event ev;
+	int sv[2], ready = eventfd(0, EFD_CLOEXEC), got = 0;
+
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
+	ring_poll(r, 1, 1, ready);
+	ring_send(r, 2, 1, sv[0], "a", 1);
+	cr_assert_eq(ring_turn(r, &endless), 0, "nothing else comes: it ends all the same");
+	cr_assert(ring_next(r, &ev) && ev.op == RING_SEND && ev.res == 1);
+	cr_assert(!ring_next(r, &ev));
+	ring_send(r, 2, 1, sv[0], "b", 1);
+	cr_assert_eq(eventfd_write(ready, 1), 0);
+	cr_assert_eq(ring_turn(r, &endless), 0);
+	while (ring_next(r, &ev))
+		got++;
+	cr_assert_eq(got, 2, "both in one turn: %d", got);
+	ring_free(r);
+	close(sv[0]);
+	close(sv[1]);
+	close(ready);
+}
+
 Test(ring, a_buffer_given_back_twice_is_our_mistake, .signal = SIGABRT)
 {
 	struct ring *r = ring_or_skip(8, 4, 512);

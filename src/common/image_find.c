@@ -115,7 +115,9 @@ uint32_t image_host_flags(const struct image *img, struct span host)
 	const struct image_host *table = image_at(img, img->h->hosts);
 	uint64_t mask = img->h->hosts.count - 1;
 
-	for (uint64_t i = siphash(&img->h->hash_key, host.p, host.len) & mask; table[i].name.len; i = (i + 1) & mask)
+	if (!(img->h->host_lengths >> (host.len & 63) & 1))
+		return 0;
+	for (uint64_t i = siphash_13(&img->h->hash_key, host.p, host.len) & mask; table[i].name.len; i = (i + 1) & mask)
 		if (span_eq(image_text(img, table[i].name), host))
 			return table[i].flags;
 	return 0;

@@ -16,7 +16,7 @@
 #include "common/siphash.h"
 
 #define IMAGE_MAGIC 0x3144525750495331ULL
-#define IMAGE_VERSION 2
+#define IMAGE_VERSION 3
 #define IMAGE_NONE UINT32_MAX /* "no index" */
 
 struct image_str {
@@ -398,6 +398,7 @@ struct image_header {
 	struct image_section name_table; /* struct image_bucket, likewise; wildcards are hashed with a leading '.' */
 	struct image_section near;	 /* struct image_near, one for each DN */
 	struct image_section hosts;	 /* struct image_host, open addressing; count = table size; free: name.len 0 */
+	uint64_t host_lengths;		 /* bit (length & 63) for each of them: most names are ruled out by it */
 	struct image_section strip;	 /* struct image_str: identity headers in lower case: default set, every
 					  * identity.header, identity.strip, less identity.unstrip */
 	struct image_section limits;	 /* struct image_limits */
@@ -427,7 +428,7 @@ static inline uint64_t image_slot_next(uint64_t at, uint64_t count)
 /* The half of a keyed hash that the tables of struct image_bucket keep. */
 static inline uint32_t image_hash(const struct siphash_key *key, const void *bytes, size_t len)
 {
-	return (uint32_t)(siphash(key, bytes, len) >> 32);
+	return (uint32_t)(siphash_13(key, bytes, len) >> 32);
 }
 
 /* An id as its bucket holds it: the same id under another key is another. */

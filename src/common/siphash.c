@@ -21,7 +21,7 @@ static inline void round_once(struct siphash_state *s)
 	s->v2 = rotl(s->v2, 32);
 }
 
-static uint64_t load64(const uint8_t *p)
+static inline uint64_t load64(const uint8_t *p)
 {
 	uint64_t x;
 
@@ -45,34 +45,46 @@ void siphash_begin(struct siphash_state *s, const struct siphash_key *key)
 				     k1 ^ 0x7465646279746573ULL, 0, 0 };
 }
 
-/* The 0-7 bytes at p as the low bytes of a word. */
-static uint64_t load_few(const uint8_t *p, size_t len)
+/* The 0-7 bytes at p as the low bytes of a word: words that may overlap, rather than one by one. */
+static inline uint64_t load_few(const uint8_t *p, size_t len)
 {
-	uint64_t x = 0;
+	uint32_t low, high;
 
-	for (size_t i = 0; i < len; i++)
-		x |= (uint64_t)p[i] << (8 * i);
-	return x;
+	if (len >= 4) {
+		memcpy(&low, p, sizeof(low));
+		memcpy(&high, p + len - sizeof(high), sizeof(high));
+		return low | (uint64_t)high << (8 * (len - sizeof(high)));
+	}
+	if (len == 0)
+		return 0;
+	return p[0] | (uint64_t)p[len / 2] << (8 * (len / 2)) | (uint64_t)p[len - 1] << (8 * (len - 1));
+}
+
+/* On a copy of the state, which then stays in registers. */
+static inline struct siphash_state added(struct siphash_state s, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+	unsigned held = 8 * (unsigned)(s.len & 7); /* bits in the tail */
+	uint64_t word;
+
+	s.len += len;
+	for (; len >= 8; len -= 8, p += 8) {
+		word = load64(p);
+		absorb(&s, s.tail | word << held);
+		s.tail = held ? word >> (64 - held) : 0;
+	}
+	word = load_few(p, len);
+	s.tail |= word << held;
+	if (held + 8 * len >= 64) {
+		absorb(&s, s.tail);
+		s.tail = word >> (64 - held); /* held is not 0: len is below 8 */
+	}
+	return s;
 }
 
 void siphash_add(struct siphash_state *s, const void *data, size_t len)
 {
-	const uint8_t *p = data;
-	unsigned held = 8 * (unsigned)(s->len & 7); /* bits in the tail */
-	uint64_t word;
-
-	s->len += len;
-	for (; len >= 8; len -= 8, p += 8) {
-		word = load64(p);
-		absorb(s, s->tail | word << held);
-		s->tail = held ? word >> (64 - held) : 0;
-	}
-	word = load_few(p, len);
-	s->tail |= word << held;
-	if (held + 8 * len >= 64) {
-		absorb(s, s->tail);
-		s->tail = word >> (64 - held); /* held is not 0: len is below 8 */
-	}
+	*s = added(*s, data, len);
 }
 
 void siphash_add_field(struct siphash_state *s, const void *data, size_t len)
@@ -83,7 +95,7 @@ void siphash_add_field(struct siphash_state *s, const void *data, size_t len)
 	siphash_add(s, data, len);
 }
 
-static uint64_t finish(struct siphash_state *s, uint64_t mark)
+static inline uint64_t finish(struct siphash_state *s, uint64_t mark)
 {
 	s->v2 ^= mark;
 	for (int i = 0; i < 4; i++)
@@ -104,11 +116,35 @@ void siphash_end_128(struct siphash_state *s, uint64_t out[static 2])
 	out[1] = finish(s, 0);
 }
 
+uint64_t siphash_13(const struct siphash_key *key, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+	struct siphash_state s;
+	size_t left = len;
+
+	siphash_begin(&s, key);
+	for (; left >= 8; left -= 8, p += 8) {
+		uint64_t word = load64(p);
+
+		s.v3 ^= word;
+		round_once(&s);
+		s.v0 ^= word;
+	}
+	s.tail = load_few(p, left) | (uint64_t)len << 56;
+	s.v3 ^= s.tail;
+	round_once(&s);
+	s.v0 ^= s.tail;
+	s.v2 ^= 0xff;
+	for (int i = 0; i < 3; i++)
+		round_once(&s);
+	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+}
+
 uint64_t siphash(const struct siphash_key *key, const void *data, size_t len)
 {
 	struct siphash_state s;
 
 	siphash_begin(&s, key);
-	siphash_add(&s, data, len);
+	s = added(s, data, len);
 	return siphash_end(&s);
 }

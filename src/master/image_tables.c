@@ -22,11 +22,12 @@ struct image_host *image_host_table(struct image_builder *b, size_t *size)
 		b->failed = true;
 	for (size_t i = 0; table && i < b->hosts.count; i++) {
 		struct span name = image_heap_text(b, rows[i].name);
-		size_t at = siphash(&b->h.hash_key, name.p, name.len) & (*size - 1);
+		size_t at = siphash_13(&b->h.hash_key, name.p, name.len) & (*size - 1);
 
 		while (table[at].name.len)
 			at = (at + 1) & (*size - 1);
 		table[at] = rows[i];
+		b->h.host_lengths |= UINT64_C(1) << (name.len & 63);
 	}
 	return table;
 }

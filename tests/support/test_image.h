@@ -97,8 +97,10 @@ static inline void test_image_hosts(struct test_image *t, struct image_header *h
 	h->hosts = (struct image_section){ test_image_room(t, TEST_IMAGE_TABLE * sizeof(*table)), TEST_IMAGE_TABLE };
 	table = (struct image_host *)(void *)(t->bytes + h->hosts.off);
 	for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
-		size_t at = siphash(&h->hash_key, hosts[i].name, strlen(hosts[i].name)) % TEST_IMAGE_TABLE;
+		size_t len = strlen(hosts[i].name);
+		size_t at = siphash_13(&h->hash_key, hosts[i].name, len) % TEST_IMAGE_TABLE;
 
+		h->host_lengths |= UINT64_C(1) << (len & 63);
 		while (table[at].name.len)
 			at = (at + 1) % TEST_IMAGE_TABLE;
 		table[at] = (struct image_host){ test_image_str(t, hosts[i].name), hosts[i].flags, 0 };

@@ -35,54 +35,21 @@ static uint64_t load_4_to_8(const char *p, size_t len)
 	return first | (uint64_t)last << 32;
 }
 
-bool span_ieq(struct span a, struct span b)
+bool bytes_ieq(const char *a, const char *b, size_t n)
 {
-	if (a.len != b.len)
-		return false;
-	if (a.len >= 8) {
-		for (size_t i = 0; a.len - i > 8; i += 8)
-			if (!words_ieq(load_8(a.p + i), load_8(b.p + i)))
+	if (n >= 8) {
+		for (size_t i = 0; n - i > 8; i += 8)
+			if (!words_ieq(load_8(a + i), load_8(b + i)))
 				return false;
 		/* The rest once more with bytes before it, rather than one by one. */
-		return words_ieq(load_8(a.p + a.len - 8), load_8(b.p + b.len - 8));
+		return words_ieq(load_8(a + n - 8), load_8(b + n - 8));
 	}
-	if (a.len >= 4)
-		return words_ieq(load_4_to_8(a.p, a.len), load_4_to_8(b.p, b.len));
-	for (size_t i = 0; i < a.len; i++)
-		if (ascii_lower(a.p[i]) != ascii_lower(b.p[i]))
+	if (n >= 4)
+		return words_ieq(load_4_to_8(a, n), load_4_to_8(b, n));
+	for (size_t i = 0; i < n; i++)
+		if (ascii_lower(a[i]) != ascii_lower(b[i]))
 			return false;
 	return true;
-}
-
-bool span_istarts(struct span s, struct span part)
-{
-	return s.len >= part.len && span_ieq(span_head(s, part.len), part);
-}
-
-bool span_iends(struct span s, struct span part)
-{
-	return s.len >= part.len && span_ieq(span_from(s, s.len - part.len), part);
-}
-
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-struct span span_trim(struct span s)
-{
-	while (s.len && is_blank(s.p[0]))
-		s = span_from(s, 1);
-	while (s.len && is_blank(s.p[s.len - 1]))
-		s.len--;
-	return s;
-}
-
-size_t span_find(struct span s, char c)
-{
-	const char *hit = s.len ? memchr(s.p, c, s.len) : NULL;
-
-	return hit ? (size_t)(hit - s.p) : s.len;
 }
 
 bool span_cut(struct span *rest, char sep, struct span *head)

@@ -61,18 +61,43 @@ static inline char ascii_lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
-/* Equal but for the case of ASCII letters. */
-bool span_ieq(struct span a, struct span b);
+/* Equal but for the case of ASCII letters: n bytes at either. */
+bool bytes_ieq(const char *a, const char *b, size_t n);
+
+/* Likewise.  Most of what is compared differs in length. */
+static inline bool span_ieq(struct span a, struct span b)
+{
+	return a.len == b.len && bytes_ieq(a.p, b.p, a.len);
+}
 
 /* s begins with / ends in `part`, without regard to ASCII case. */
-bool span_istarts(struct span s, struct span part);
-bool span_iends(struct span s, struct span part);
+static inline bool span_istarts(struct span s, struct span part)
+{
+	return s.len >= part.len && bytes_ieq(s.p, part.p, part.len);
+}
+
+static inline bool span_iends(struct span s, struct span part)
+{
+	return s.len >= part.len && bytes_ieq(s.p + (s.len - part.len), part.p, part.len);
+}
 
 /* Without blanks (SP, HTAB) at both ends. */
-struct span span_trim(struct span s);
+static inline struct span span_trim(struct span s)
+{
+	while (s.len && (s.p[0] == ' ' || s.p[0] == '\t'))
+		s = span_from(s, 1);
+	while (s.len && (s.p[s.len - 1] == ' ' || s.p[s.len - 1] == '\t'))
+		s.len--;
+	return s;
+}
 
 /* Index of the first c in s, or s.len. */
-size_t span_find(struct span s, char c);
+static inline size_t span_find(struct span s, char c)
+{
+	const char *hit = s.len ? (const char *)memchr(s.p, c, s.len) : NULL;
+
+	return hit ? (size_t)(hit - s.p) : s.len;
+}
 
 /*
  * Cut *rest at the first `sep`: *head gets what stands before it, *rest what

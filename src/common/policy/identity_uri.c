@@ -25,6 +25,8 @@ static char next_char(struct span *text)
 
 static bool hides_control(struct span text)
 {
+	if (span_find(text, '%') == text.len) /* the URI has parsed: as it stands it holds none */
+		return false;
 	while (text.len) {
 		unsigned char c = (unsigned char)next_char(&text);
 

@@ -52,40 +52,43 @@ static void encode(const uint8_t *bytes, size_t len, char *out)
 	for (size_t i = 0; i < len; i += 3) {
 		uint32_t n = (uint32_t)bytes[i] << 16 | (uint32_t)bytes[i + 1] << 8 | bytes[i + 2];
 
-		for (int shift = 18; shift >= 0; shift -= 6)
-			*out++ = digits[n >> shift & 63];
+		*out++ = digits[n >> 18];
+		*out++ = digits[n >> 12 & 63];
+		*out++ = digits[n >> 6 & 63];
+		*out++ = digits[n & 63];
 	}
 }
 
-/* Value of a digit; 64: none. */
-static uint32_t digit_value(char c)
+/* Value of a digit, plus one; 0: none. */
+static const uint8_t digit_values[256] = {
+	['A'] = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26,
+	['a'] = 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52,
+	['0'] = 53, 54, 55, 56, 57, 58, 59, 60, 61, 62,
+	['-'] = 63,
+	['_'] = 64,
+};
+
+static inline uint32_t digit_value(char c)
 {
-	if (c >= 'A' && c <= 'Z')
-		return (uint32_t)(c - 'A');
-	if (c >= 'a' && c <= 'z')
-		return (uint32_t)(c - 'a') + 26;
-	if (c >= '0' && c <= '9')
-		return (uint32_t)(c - '0') + 52;
-	return c == '-' ? 62 : c == '_' ? 63 : 64;
+	return digit_values[(unsigned char)c] - 1u;
 }
 
+/* What is none has high bits, which are looked for once, at the end. */
 static bool decode(struct span text, uint8_t *out)
 {
+	uint32_t all = 0;
+
 	for (size_t i = 0; i < text.len; i += 4) {
-		uint32_t n = 0;
+		uint32_t a = digit_value(text.p[i]), b = digit_value(text.p[i + 1]);
+		uint32_t c = digit_value(text.p[i + 2]), d = digit_value(text.p[i + 3]);
+		uint32_t n = a << 18 | b << 12 | c << 6 | d;
 
-		for (size_t j = i; j < i + 4; j++) {
-			uint32_t v = digit_value(text.p[j]);
-
-			if (v > 63)
-				return false;
-			n = n << 6 | v;
-		}
+		all |= a | b | c | d;
 		*out++ = (uint8_t)(n >> 16);
 		*out++ = (uint8_t)(n >> 8);
 		*out++ = (uint8_t)n;
 	}
-	return true;
+	return all < 64;
 }
 
 /* ---- bytes and text ---- */

@@ -82,7 +82,6 @@ static size_t one(struct span head, struct span body)
 	static struct msg_header header[256];
 	static struct identity id;
 	static char out[8192];
-	const struct image_listener listener = { .methods = UINT32_MAX };
 	const struct msg_rules rules = { .body_max = 65536, .identity = &test_image()->strip, .stream = true };
 	const struct peer_judgement peer = { .domain_count = 1, .domain = { D_PARTNER } };
 	struct rewrite_request how = {
@@ -110,7 +109,7 @@ static size_t one(struct span head, struct span body)
 	identity_decide(test_image(), &peer, &msg, plan.has_token, &id);
 	if (id.refusal != REFUSAL_NONE)
 		return 0;
-	route_branch(test_image(), &keys, &msg, domain, how.source, branch);
+	route_branch(&keys, &msg, route_back_id(test_image(), &keys, domain), how.source, branch);
 	if (route_rank(test_image(), &keys, image_at(test_image(), test_image()->cluster->servers), msg.call_id) <= 0)
 		return 0;
 	how.plan = &plan;

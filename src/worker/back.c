@@ -1,8 +1,27 @@
 #include "worker/back.h"
 
+#include "common/x509/judgement.h"
 #include "worker/accept.h"
 #include "worker/conn_table.h"
 #include "worker/datagram.h"
+
+uint64_t back_domain_id(struct worker *w, struct conn *c, uint32_t domain)
+{
+	if (domain == IMAGE_NONE)
+		return 0;
+	if (c->back_id == 0 || c->back_domain != domain || c->back_generation != w->img->h->generation) {
+		c->back_id = route_back_id(w->img, &w->keys, domain);
+		c->back_domain = domain;
+		c->back_generation = w->img->h->generation;
+	}
+	return c->back_id;
+}
+
+bool back_is_known(const struct worker *w, const struct conn *c, uint64_t id)
+{
+	return id && c->back_id == id && c->back_generation == w->img->h->generation &&
+	       judgement_has(w->img, &c->judgement, c->back_domain);
+}
 
 size_t back_write(struct worker *w, const struct conn *from, const struct via *via, struct way_back *way,
     char out[static TOKEN_TEXT_MAX])

@@ -19,6 +19,12 @@ struct back {
 	struct datagram_back to; /* datagram */
 };
 
+/* route_back_id of a domain that the connection is judged as, remembered for its next message; 0 for IMAGE_NONE. */
+uint64_t back_domain_id(struct worker *w, struct conn *c, uint32_t domain);
+
+/* Is `id` the one remembered, and the connection still judged as that domain?  False: to be looked up. */
+bool back_is_known(const struct worker *w, const struct conn *c, uint64_t id);
+
 /* The token for a request with this topmost Via that came on `from`; what way_back says of the connection is filled in. */
 size_t back_write(struct worker *w, const struct conn *from, const struct via *via, struct way_back *way,
     char out[static TOKEN_TEXT_MAX]);

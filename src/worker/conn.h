@@ -107,6 +107,8 @@ struct conn {
 	struct told *told;	   /* what other workers know of it */
 	uint64_t offered_generation; /* of the image under which it was offered for reuse, for the domain `offered` */
 	uint32_t offered;
+	uint32_t back_domain; /* see back_domain_id */
+	uint64_t back_generation, back_id;
 	struct dialing *dialing;   /* being opened by us, until it is closed */
 	struct tls *tls;	   /* NULL: no TLS */
 	struct peer_facts *facts;

@@ -85,12 +85,13 @@ static bool kept_until_idle(const struct worker *w, const struct conn *c)
 
 bool conn_judge_again(struct worker *w, struct conn *c)
 {
-	struct peer_judgement before = c->judgement;
 	bool was_trusted = is_trusted(c);
 
 	if (c->socket || (is_inside(c) && !c->tls)) /* its address was looked at when it came */
 		return true;
 	if (!judge_is_current(w->img, &c->judgement) || c->judgement.valid_until <= w->wall) {
+		struct peer_judgement before = c->judgement;
+
 		judge(w, c);
 		if (was_trusted && judge_is_current(w->img, &before) && kept_until_idle(w, c)) {
 			c->judgement = before;

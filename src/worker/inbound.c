@@ -32,7 +32,7 @@ struct passage {
 static size_t write_via(struct worker *w, struct conn *c, const struct sip_msg *msg, const struct passage *p, char *out,
     size_t cap)
 {
-	struct way_back way = { .kind = BACK_OUTSIDE, .domain = route_back_id(w->img, &w->keys, p->identity.domain) };
+	struct way_back way = { .kind = BACK_OUTSIDE, .domain = back_domain_id(w, c, p->identity.domain) };
 	char token[TOKEN_TEXT_MAX];
 	struct span back = span_of(token, back_write(w, c, &msg->via, &way, token));
 
@@ -122,7 +122,7 @@ static enum refusal examine(struct worker *w, struct conn *c, const struct sip_m
 		return r;
 	if (w->draining && !p->plan.has_token && msg->method_id != METHOD_CANCEL && msg->method_id != METHOD_ACK)
 		return REFUSAL_DRAINING;
-	route_branch(w->img, &w->keys, msg, p->identity.domain, span_of(c->addr_text, c->addr_text_len), p->branch);
+	route_branch(&w->keys, msg, back_domain_id(w, c, p->identity.domain), span_of(c->addr_text, c->addr_text_len), p->branch);
 	return REFUSAL_NONE;
 }
 
@@ -225,7 +225,7 @@ static enum refusal hand_over(struct worker *w, struct conn *c, const struct sip
 void inbound_request(struct worker *w, struct conn *c, const struct sip_msg *msg, struct span raw)
 {
 	char extra[AUTH_LINES_MAX];
-	struct passage p = { .extra = put_into(extra, sizeof(extra)) };
+	struct passage p; /* not cleared: the values in it are long, and each stage fills in what the next ones read */
 	size_t extra_len = 0;
 	enum refusal r = inspect_request(w->img, methods_taken(w, c), msg, extra, sizeof(extra), &extra_len);
 
@@ -233,7 +233,11 @@ void inbound_request(struct worker *w, struct conn *c, const struct sip_msg *msg
 		answer_options(w, c, msg);
 		return;
 	}
+	p.extra = put_into(extra, sizeof(extra));
 	p.extra.p += extra_len;
+	p.to = NULL;
+	p.server = NULL;
+	p.status = 0;
 	if (r == REFUSAL_NONE)
 		r = examine(w, c, msg, &p);
 	if (r == REFUSAL_NONE) {

@@ -7,6 +7,7 @@
 #include "common/x509/judge.h"
 #include "common/x509/judgement.h"
 #include "worker/accept.h"
+#include "worker/back.h"
 #include "worker/conn_table.h"
 #include "worker/events.h"
 #include "worker/follow.h"
@@ -130,6 +131,8 @@ bool links_speaks_for(struct worker *w, const struct conn *c, uint64_t id)
 {
 	uint32_t domain;
 
+	if (back_is_known(w, c, id))
+		return true;
 	if (c->kind == CONN_DOMAIN && c->domain_link && c->domain_link->id == id && link_domain(w, c->domain_link) != IMAGE_NONE)
 		return true;
 	domain = c->judgement.domain_count ? image_find_id(w->img, IMAGE_ID_BACK, id) : IMAGE_NONE;

@@ -162,7 +162,7 @@ static enum refusal examine(struct worker *w, struct conn *c, const struct sip_m
 		return p->where.refusal;
 	if (w->draining && !p->plan.has_token && msg->method_id != METHOD_CANCEL && msg->method_id != METHOD_ACK)
 		return REFUSAL_DRAINING;
-	route_branch(w->img, &w->keys, msg, IMAGE_NONE, span_of(c->addr_text, c->addr_text_len), p->branch);
+	route_branch(&w->keys, msg, 0, span_of(c->addr_text, c->addr_text_len), p->branch);
 	return REFUSAL_NONE;
 }
 

@@ -160,7 +160,7 @@ static void try_request(const struct sip_msg *msg, uint32_t domain, bool record_
 	CHECK(route_check_uri(test_image(), &plan, false) < REFUSAL_COUNT);
 	identity_decide(test_image(), &peer, msg, false, &id);
 	CHECK(id.domain == domain);
-	route_branch(test_image(), &keys, msg, domain, how.source, branch);
+	route_branch(&keys, msg, route_back_id(test_image(), &keys, domain), how.source, branch);
 	how.plan = &plan;
 	how.record_route = record_route ? SPAN(OUR_ROUTES) : SPAN_NONE;
 	bound = rewrite_bound(msg, &how);

@@ -254,7 +254,7 @@ static struct span branch_of(const char *bytes, uint32_t domain, const char *sou
 	static struct test_msg t;
 
 	cr_assert_eq(test_msg_parse(&t, guard_copy(bytes, strlen(bytes))), FAULT_NONE, "%s", bytes);
-	route_branch(test_image(), &keys, &t.msg, domain, span_str(source), out);
+	route_branch(&keys, &t.msg, route_back_id(test_image(), &keys, domain), span_str(source), out);
 	return span_of(out, ROUTE_BRANCH_LEN);
 }
 

@@ -334,18 +334,17 @@ static void add_text(struct siphash_state *s, struct span text)
 	siphash_add_field(s, text.p, text.len);
 }
 
-void route_branch(const struct image *img, const struct route_keys *keys, const struct sip_msg *msg, uint32_t domain,
-    struct span source, char out[static ROUTE_BRANCH_LEN])
+void route_branch(const struct route_keys *keys, const struct sip_msg *msg, uint64_t domain, struct span source,
+    char out[static ROUTE_BRANCH_LEN])
 {
-	char text[HOST_MAX + 2];
 	struct put o = put_into(out, ROUTE_BRANCH_LEN);
 	struct siphash_state s;
 	uint64_t hash[2];
 
 	begin(&s, keys, FOR_BRANCH);
 	/* A domain's peers may come from several addresses. */
-	add_text(&s, domain == IMAGE_NONE ? SPAN("") : domain_name(img, domain, text));
-	add_text(&s, domain == IMAGE_NONE ? source : SPAN(""));
+	siphash_add(&s, &domain, sizeof(domain));
+	add_text(&s, domain ? SPAN("") : source);
 	add_text(&s, msg->via.sent_by);
 	if (span_istarts(msg->via.branch, COOKIE)) {
 		add_text(&s, msg->via.branch);

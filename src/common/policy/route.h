@@ -100,14 +100,14 @@ double route_rank(const struct image *img, const struct route_keys *keys, const 
     struct span call_id);
 
 /*
- * The branch of our Via: "z9hG4bK" and 32 hex digits, keyed, of the judged domain
- * (untrusted: `source`, the peer's address as text), and the received top
+ * The branch of our Via: "z9hG4bK" and 32 hex digits, keyed, of the judged domain's
+ * route_back_id (0, untrusted: `source`, the peer's address as text), and the received top
  * Via's sent-by and branch (without the magic cookie: From tag, Call-ID, CSeq
  * number, Request-URI), so that retransmissions, CANCEL and ACK get the same.
  */
 #define ROUTE_BRANCH_LEN 39
-void route_branch(const struct image *img, const struct route_keys *keys, const struct sip_msg *msg,
-    uint32_t domain, struct span source, char out[static ROUTE_BRANCH_LEN]);
+void route_branch(const struct route_keys *keys, const struct sip_msg *msg, uint64_t domain, struct span source,
+    char out[static ROUTE_BRANCH_LEN]);
 
 /* Is it a request that makes a dialog, so that it gets Record-Route? */
 bool route_makes_dialog(const struct sip_msg *msg);

@@ -112,6 +112,8 @@ static int run(const struct load_options *o, const struct load_template *t)
 			for (uint32_t i = 0; i < o->threads; i++)
 				load_stats_merge(all, &threads[i].engine.stats);
 			load_stats_print(all, o, cpu_seconds() - cpu, load_interrupted != 0);
+			if (load_stats_limited(all, o))
+				fprintf(stderr, "sipward-load: no time was left: this load, not what it measures, was the limit\n");
 			if (all->reason[0])
 				fprintf(stderr, "sipward-load: first connection that failed: %s\n", all->reason);
 			rc = load_stats_errors(all) && !o->allow_errors ? 1 : 0;

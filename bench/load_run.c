@@ -106,6 +106,8 @@ static void turn(struct load_engine *e, uint64_t until)
 	load_conn_flush_all(e);
 	n = epoll_pwait2(e->epoll, events, EVENTS, &ts, NULL);
 	e->now = clock_mono_ns();
+	if (wait && now >= e->measure_from && now < e->measure_to)
+		e->stats.waited_ns += e->now - now;
 	for (int i = 0; i < n; i++)
 		load_conn_event(e, events[i].data.ptr, events[i].events);
 }
@@ -231,6 +233,14 @@ static void finish(struct load_engine *e, struct pace *p)
 	}
 }
 
+static uint64_t cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
 /* For whoever reads another process's CPU time: once for all threads. */
 static void announce(const struct load_engine *e, const char *what)
 {
@@ -261,10 +271,12 @@ void load_engine_run(struct load_engine *e, double share)
 		}
 		if (!announced && e->now >= e->measure_from) {
 			announce(e, "measuring");
+			e->stats.cpu_ns = cpu_ns();
 			announced = true;
 		}
 	}
 	announce(e, "measured");
+	e->stats.cpu_ns = announced ? cpu_ns() - e->stats.cpu_ns : 0;
 	if (o->mode == LOAD_IDLE)
 		e->stats.last_ns = e->now;
 	finish(e, &p);

@@ -30,6 +30,8 @@ void load_stats_merge(struct load_stats *all, const struct load_stats *one)
 		all->from_ns = one->from_ns;
 	all->last_ns = MAX(all->last_ns, one->last_ns);
 	all->made += one->made;
+	all->cpu_ns += one->cpu_ns;
+	all->waited_ns += one->waited_ns;
 	all->wrong += one->wrong;
 	all->disconnects += one->disconnects;
 	all->reconnects += one->reconnects;
@@ -84,6 +86,13 @@ static void print_latency(const struct load_stats *s)
 	printf("\"max\":%.1f},", (double)histogram_max(&s->latency) / 1e3);
 }
 
+bool load_stats_limited(const struct load_stats *s, const struct load_options *o)
+{
+	uint64_t elapsed = s->last_ns > s->from_ns ? s->last_ns - s->from_ns : 0;
+
+	return o->mode != LOAD_IDLE && s->waited_ns < elapsed * o->threads / 20;
+}
+
 void load_stats_print(const struct load_stats *s, const struct load_options *o, double cpu_seconds, bool interrupted)
 {
 	static const char *const modes[] = { "messages", "handshake", "idle" };
@@ -106,6 +115,8 @@ void load_stats_print(const struct load_stats *s, const struct load_options *o, 
 	printf("\"handshakes\":{\"count\":%" PRIu64 ",\"resumed\":%" PRIu64 ",\"failures\":%" PRIu64 ",\"per_second\":%.1f},",
 	    s->handshakes, s->resumed, s->handshake_failures,
 	    shaking ? per_second(s->made, elapsed) : per_second(s->handshakes, s->connect_ns));
+	printf("\"measured_cpu_seconds\":%.6f,\"limited_by_load\":%s,", (double)s->cpu_ns / 1e9,
+	    load_stats_limited(s, o) ? "true" : "false");
 	printf("\"cpu_seconds\":%.6f,\"interrupted\":%s}\n", cpu_seconds, interrupted ? "true" : "false");
 	fflush(stdout);
 }

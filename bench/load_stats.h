@@ -22,6 +22,7 @@ struct load_stats {
 	uint64_t latency_min;
 	uint64_t from_ns, last_ns; /* its start, and the last answer in it */
 	uint64_t made;		   /* handshakes in it, in handshake mode */
+	uint64_t cpu_ns, waited_ns; /* CPU time in it; time with nothing to do */
 
 	/* Of the whole run. */
 	uint64_t wrong, disconnects, reconnects, pongs;
@@ -37,6 +38,9 @@ void load_stats_merge(struct load_stats *all, const struct load_stats *one);
 
 /* Everything that makes the exit code 1. */
 uint64_t load_stats_errors(const struct load_stats *s);
+
+/* There was hardly a moment without work: what was measured might carry more. */
+bool load_stats_limited(const struct load_stats *s, const struct load_options *o);
 
 void load_stats_print(const struct load_stats *s, const struct load_options *o, double cpu_seconds, bool interrupted);
 

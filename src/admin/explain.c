@@ -92,7 +92,7 @@ static json_t *verdict(const struct image *img, const char *role, uint32_t tls, 
 		json_object_set_new(out, "depth", json_integer(depth));
 	}
 	if (out && facts && j->verdict == PEER_DN_UNKNOWN)
-		report_nearest(img, (const uint8_t *)facts->dn, facts->dn_len, out);
+		report_nearest(img, (const uint8_t *)peer_facts_dn(facts).p, facts->dn_len, out);
 	return out;
 }
 
@@ -174,7 +174,7 @@ static json_t *hex(const uint8_t *bytes, size_t len)
 static void describe(X509 *leaf, json_t *out)
 {
 	STACK_OF(X509) *one = sk_X509_new_null();
-	struct peer_facts *f = one && sk_X509_push(one, leaf) ? facts_of_chain(one, clock_wall_s()) : NULL;
+	struct peer_facts *f = one && sk_X509_push(one, leaf) ? facts_of_chain(one) : NULL;
 
 	sk_X509_free(one);
 	if (!f)

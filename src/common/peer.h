@@ -30,15 +30,13 @@ struct cert_facts {
 struct peer_facts {
 	uint32_t references;
 	uint32_t chain_count;		/* the leaf is chain[0] */
-	struct cert_facts chain[PEER_CHAIN_MAX + 1];
 	uint8_t leaf[32];		/* SHA-256 of the leaf's DER */
-	int64_t handshake;		/* s since 1970: the original full handshake */
 	uint32_t dn_status;		/* enum dn_status; only DN_OK can match */
-	uint32_t dn_len;		/* canonical DN in dn[] */
+	uint32_t dn_len;		/* canonical DN behind the chain */
 	uint32_t text_len;		/* printed DN behind it */
 	uint32_t issuer_len;		/* printed issuer behind that */
 	uint32_t names_len;		/* behind that: its SIP domain identities, each a length byte and a canonical host */
-	uint8_t dn[];
+	struct cert_facts chain[];	/* at most PEER_CHAIN_MAX + 1 */
 };
 
 /* Why a peer is not trusted, or PEER_TRUSTED.  One closed list: logs and counters use it. */

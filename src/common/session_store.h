@@ -15,19 +15,21 @@
 
 #include "common/base.h"
 
-#define SESSION_SLOT 2048 /* bytes of one slot; larger records are not kept */
-#define SESSION_WAYS 4	  /* slots that one tag may be in; the oldest gives way */
-#define SESSION_RECORD_MAX (SESSION_SLOT - 32)
+#define SESSION_WAYS 4		 /* entries that one tag may be in; the oldest gives way */
+#define SESSION_RECORD_MAX 16384 /* bytes; longer ones are not kept */
 
-/* Bytes of the region: 32768 sessions, of which memory is used as slots are. */
+/*
+ * Bytes of the region: an index of 65,536 entries, and a ring of records that
+ * stand side by side, of which the oldest are written over.  Memory is used as
+ * the ring grows; most sessions take 600 to 1,000 bytes.
+ */
 #define SESSION_STORE_BYTES ((size_t)64 << 20)
 
 /*
- * Put a record in, in the place of one with this tag, or the oldest of its
- * set.  `tag`: a keyed hash of the session's id, not 0.  `now`: s since 1970.
- * False: it is too long.
+ * Put a record in, in the place of one with this tag.  `tag`: a keyed hash of
+ * the session's id, not 0.  False: it is too long.
  */
-bool session_store_put(void *region, size_t size, uint64_t tag, uint32_t now, const void *record, size_t len);
+bool session_store_put(void *region, size_t size, uint64_t tag, const void *record, size_t len);
 
 /* Copy out what stands there under the tag; the length, 0: nothing. */
 MUST_USE size_t session_store_get(const void *region, size_t size, uint64_t tag, uint8_t out[static SESSION_RECORD_MAX]);

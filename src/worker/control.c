@@ -223,7 +223,8 @@ int control_first_generation(struct worker *w, char why[static 256])
 	}
 	drop_keys(&p);
 	use(w, &p);
-	if (tls_session_share(w->h->sessions, w->h->sessions_size, w->keys.branch.k, &w->counters->resumed_elsewhere) == 0)
+	if (tls_session_share(w->h->sessions, w->h->sessions_size, w->keys.branch.k, w->h->incarnation,
+		&w->counters->resumed_elsewhere) == 0)
 		return 0;
 	snprintf(why, 256, "sessions cannot be shared");
 	return -1;

@@ -4,6 +4,7 @@
 #include "common/policy/inspect.h"
 #include "common/policy/rewrite.h"
 #include "common/policy/rules.h"
+#include "common/x509/facts.h"
 #include "worker/answer.h"
 #include "worker/auth.h"
 #include "worker/back.h"
@@ -167,7 +168,7 @@ static uint32_t choose_cluster(const struct worker *w, const struct conn *c, con
 		.local = c->local,
 		.local_port = l ? l->port : 0,
 		.domain = p->identity.domain,
-		.dn = c->facts ? span_of(c->facts->dn, c->facts->dn_len) : SPAN_NONE,
+		.dn = c->facts ? peer_facts_dn(c->facts) : SPAN_NONE,
 	};
 
 	if (!p->plan.has_token)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "common/x509/facts.h"
+#include "worker/known.h"
 
 #define NONCE 12
 #define TAG 16
@@ -16,7 +17,7 @@
 struct head {
 	uint64_t magic; /* of this layout: records never outlive the program that wrote them, but who knows */
 	int64_t handshake;
-	uint64_t listener;
+	uint64_t listener, maker;
 	uint32_t facts_len; /* 0: none */
 	uint32_t session_len;
 };
@@ -83,11 +84,6 @@ static size_t put_session(SSL_SESSION *session, uint8_t *out, size_t cap)
 
 /* ---- facts ---- */
 
-static size_t facts_size(const struct peer_facts *f)
-{
-	return sizeof(*f) + (size_t)f->dn_len + f->text_len + f->issuer_len + f->names_len;
-}
-
 /* They come from a worker, which may be another's by now: lengths first. */
 static struct peer_facts *get_facts(const uint8_t *p, size_t len)
 {
@@ -97,23 +93,32 @@ static struct peer_facts *get_facts(const uint8_t *p, size_t len)
 		return NULL;
 	memcpy(f, p, len);
 	f->references = 1;
-	if (f->chain_count >= 1 && f->chain_count <= PEER_CHAIN_MAX + 1 && f->names_len <= PEER_NAMES_MAX && facts_size(f) == len &&
+	if (f->chain_count >= 1 && f->chain_count <= PEER_CHAIN_MAX + 1 && f->names_len <= PEER_NAMES_MAX && peer_facts_size(f) == len &&
 	    facts_are_sound(f))
-		return f;
+		return known_share(f);
 	free(f);
 	return NULL;
 }
 
 /* ---- sealing ---- */
 
-/* Encrypt or decrypt in place; false: the library fails, or the seal is broken. */
-static bool crypt(const uint8_t *key, bool seal, const uint8_t nonce[static NONCE], struct span id, struct span binding, uint8_t *data,
-    size_t len, uint8_t tag[static TAG])
+EVP_CIPHER_CTX *session_seal_new(const uint8_t key[static SESSION_KEY_BYTES])
 {
 	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
+
+	if (c && EVP_CipherInit_ex(c, EVP_aes_256_gcm(), NULL, key, NULL, 1) == 1)
+		return c;
+	EVP_CIPHER_CTX_free(c);
+	return NULL;
+}
+
+/* Encrypt or decrypt in place; false: the library fails, or the seal is broken. */
+static bool crypt(EVP_CIPHER_CTX *c, bool seal, const uint8_t nonce[static NONCE], struct span id, struct span binding, uint8_t *data,
+    size_t len, uint8_t tag[static TAG])
+{
 	uint8_t lengths[2] = { (uint8_t)id.len, (uint8_t)binding.len };
 	int n = 0;
-	bool ok = c && EVP_CipherInit_ex(c, EVP_aes_256_gcm(), NULL, key, nonce, seal) == 1 &&
+	bool ok = EVP_CipherInit_ex(c, NULL, NULL, NULL, nonce, seal) == 1 &&
 		  EVP_CipherUpdate(c, NULL, &n, lengths, sizeof(lengths)) == 1 &&
 		  EVP_CipherUpdate(c, NULL, &n, (const uint8_t *)id.p, (int)id.len) == 1 &&
 		  EVP_CipherUpdate(c, NULL, &n, (const uint8_t *)binding.p, (int)binding.len) == 1 &&
@@ -124,7 +129,6 @@ static bool crypt(const uint8_t *key, bool seal, const uint8_t nonce[static NONC
 	ok = ok && EVP_CipherFinal_ex(c, data + len, &n) == 1;
 	if (ok && seal)
 		ok = EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_GET_TAG, TAG, tag) == 1;
-	EVP_CIPHER_CTX_free(c);
 	ERR_clear_error();
 	return ok;
 }
@@ -146,11 +150,10 @@ static struct span binding_of(const SSL_SESSION *session)
 }
 
 /* A record: nonce, tag, then what is sealed. */
-size_t session_record_seal(const uint8_t key[static SESSION_KEY_BYTES], const struct session_record *r,
-    uint8_t out[static SESSION_RECORD_MAX])
+size_t session_record_seal(EVP_CIPHER_CTX *seal, const struct session_record *r, uint8_t out[static SESSION_RECORD_MAX])
 {
-	struct head h = { .magic = MAGIC, .handshake = r->handshake, .listener = r->listener,
-		.facts_len = r->facts ? (uint32_t)facts_size(r->facts) : 0 };
+	struct head h = { .magic = MAGIC, .handshake = r->handshake, .listener = r->listener, .maker = r->maker,
+		.facts_len = r->facts ? (uint32_t)peer_facts_size(r->facts) : 0 };
 	uint8_t *data = out + NONCE + TAG;
 	size_t room = SESSION_RECORD_MAX - NONCE - TAG;
 
@@ -163,7 +166,7 @@ size_t session_record_seal(const uint8_t key[static SESSION_KEY_BYTES], const st
 	memcpy(data, &h, sizeof(h));
 	if (h.facts_len)
 		memcpy(data + sizeof(h), r->facts, h.facts_len);
-	if (!crypt(key, true, out, id_of(r->session), binding_of(r->session), data, sizeof(h) + h.facts_len + h.session_len, out + NONCE))
+	if (!crypt(seal, true, out, id_of(r->session), binding_of(r->session), data, sizeof(h) + h.facts_len + h.session_len, out + NONCE))
 		return 0;
 	return NONCE + TAG + sizeof(h) + h.facts_len + h.session_len;
 }
@@ -178,7 +181,7 @@ static bool take_apart(const uint8_t *data, size_t len, struct session_record *o
 	memcpy(&h, data, sizeof(h));
 	if (h.magic != MAGIC || h.facts_len > len - sizeof(h) || h.session_len != len - sizeof(h) - h.facts_len)
 		return false;
-	*out = (struct session_record){ .handshake = h.handshake, .listener = h.listener };
+	*out = (struct session_record){ .handshake = h.handshake, .listener = h.listener, .maker = h.maker };
 	if (h.facts_len && !(out->facts = get_facts(data + sizeof(h), h.facts_len)))
 		return false;
 	der = data + sizeof(h) + h.facts_len;
@@ -190,8 +193,8 @@ static bool take_apart(const uint8_t *data, size_t len, struct session_record *o
 	return false;
 }
 
-bool session_record_open(const uint8_t key[static SESSION_KEY_BYTES], struct span id, struct span binding, const uint8_t *record,
-    size_t len, struct session_record *out)
+bool session_record_open(EVP_CIPHER_CTX *seal, struct span id, struct span binding, const uint8_t *record, size_t len,
+    struct session_record *out)
 {
 	uint8_t data[SESSION_RECORD_MAX], tag[TAG];
 	bool ok;
@@ -201,7 +204,7 @@ bool session_record_open(const uint8_t key[static SESSION_KEY_BYTES], struct spa
 	memcpy(tag, record + NONCE, TAG);
 	len -= NONCE + TAG;
 	memcpy(data, record + NONCE + TAG, len);
-	ok = crypt(key, false, record, id, binding, data, len, tag) && take_apart(data, len, out);
+	ok = crypt(seal, false, record, id, binding, data, len, tag) && take_apart(data, len, out);
 	OPENSSL_cleanse(data, sizeof(data));
 	return ok;
 }

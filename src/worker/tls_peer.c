@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/x509/facts.h"
 #include "common/x509/judgement.h"
+#include "worker/known.h"
 
 static const struct image *committed;
 static int ssl_index = -1;
@@ -57,17 +58,50 @@ struct judge_want tls_peer_want(const struct tls_peer *p)
 	return (struct judge_want){ .role = JUDGE_SERVER, .as = JUDGE_CONTAINER, .server = *e->server };
 }
 
+/* A chain that was verified before needs its facts judged only; false: it does need all. */
+static bool judge_known(struct tls_peer *p, const struct judge_want *want, const struct known_proof *proof, X509_STORE_CTX *store,
+    int64_t now)
+{
+	struct peer_facts *facts = known_find(proof);
+
+	if (!facts)
+		return false;
+	judge_wanted(committed, *p->profile, want, facts, now, &p->judgement);
+	if (p->judgement.verdict != PEER_TRUSTED)
+		return false; /* there may be another path to an anchor */
+	p->facts = peer_facts_get(facts);
+	X509_STORE_CTX_set_error(store, X509_V_OK);
+	return true;
+}
+
+static void judge_presented(struct tls_peer *p, X509_STORE_CTX *store, int64_t now)
+{
+	struct judge_want want = tls_peer_want(p);
+	struct known_under under = { .generation = committed->h->generation, .tls = *p->profile, .role = want.role };
+	struct known_proof proof;
+	bool proved;
+
+	memcpy(under.binding, p->binding, sizeof(under.binding));
+	proved = known_proof_of(&under, store, &proof);
+
+	if (proved && judge_known(p, &want, &proof, store, now))
+		return;
+	judge_chain(committed, *p->profile, &want, store, now, &p->facts, &p->judgement);
+	X509_STORE_CTX_set0_verified_chain(store, NULL); /* or the connection would keep it */
+	if (proved && p->judgement.verdict == PEER_TRUSTED)
+		p->facts = known_keep(&proof, p->facts);
+}
+
 int tls_peer_verify(X509_STORE_CTX *store, void *arg)
 {
 	SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
 	struct tls_peer *p = tls_peer_of(ssl);
-	struct judge_want want = tls_peer_want(p);
 	int64_t now = clock_wall_s();
 
 	tls_peer_done(p);
 	p->presented = true;
 	p->handshake = now;
-	judge_chain(committed, *p->profile, &want, store, now, &p->facts, &p->judgement);
+	judge_presented(p, store, now);
 	if (p->observe)
 		judgement_observe(&p->judgement);
 	if (p->judgement.verdict == PEER_TRUSTED)

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <openssl/evp.h>
-#include <openssl/rand.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +13,6 @@
 #include "worker/session_record.h"
 #include "worker/tls_peer.h"
 
-#define BUCKETS 32768		  /* power of two, above TLS_SESSIONS_MAX */
 #define LIFETIME_TOLD_MAX 604800L /* RFC 8446 4.6.1: no more than seven days */
 
 /* What stands beside a session and all its renewals; counted. */
@@ -25,27 +23,13 @@ struct origin {
 	struct peer_facts *facts; /* NULL: no certificate */
 };
 
-/* A kept session: in a bucket's chain, and in the row from newest to oldest. */
-struct kept {
-	struct kept *chain;
-	struct kept *newer, *older;
-	SSL_SESSION *session;
-	uint32_t bucket;
-};
-
-static struct {
-	struct siphash_key key;
-	struct kept *bucket[BUCKETS];
-	struct kept *newest, *oldest;
-	size_t count;
-} store;
-
 /* What all workers share. */
 static struct {
 	void *region; /* NULL: nothing */
 	size_t size;
-	uint8_t key[SESSION_KEY_BYTES];
+	EVP_CIPHER_CTX *seal;
 	struct siphash_key tag_key;
+	uint64_t maker; /* this process */
 	_Atomic uint64_t *found;
 } shared;
 
@@ -77,76 +61,8 @@ int tls_session_init(void)
 {
 	if (session_index != -1)
 		return 0;
-	if (RAND_bytes(store.key.k, sizeof(store.key.k)) != 1)
-		return -EIO;
 	session_index = SSL_SESSION_get_ex_new_index(0, NULL, NULL, origin_dup, origin_free);
 	return session_index == -1 ? -ENOMEM : 0;
-}
-
-static uint32_t bucket_of(const uint8_t *id, size_t len)
-{
-	return (uint32_t)siphash(&store.key, id, len) & (BUCKETS - 1);
-}
-
-static struct kept **find(const uint8_t *id, size_t len)
-{
-	struct kept **at = &store.bucket[bucket_of(id, len)];
-	const uint8_t *have;
-	unsigned have_len;
-
-	for (; *at; at = &(*at)->chain) {
-		have = SSL_SESSION_get_id((*at)->session, &have_len);
-		if (have_len == len && memcmp(have, id, len) == 0)
-			break;
-	}
-	return at;
-}
-
-static void drop(struct kept **at)
-{
-	struct kept *k = *at;
-
-	*at = k->chain;
-	*(k->newer ? &k->newer->older : &store.newest) = k->older;
-	*(k->older ? &k->older->newer : &store.oldest) = k->newer;
-	store.count--;
-	SSL_SESSION_free(k->session);
-	free(k);
-}
-
-static void drop_kept(struct kept *k)
-{
-	struct kept **at = &store.bucket[k->bucket];
-
-	while (*at != k)
-		at = &(*at)->chain;
-	drop(at);
-}
-
-/* Takes over one reference to the session; false: not taken. */
-static bool keep(SSL_SESSION *session)
-{
-	unsigned len;
-	const uint8_t *id = SSL_SESSION_get_id(session, &len);
-	struct kept **at = find(id, len), *k;
-
-	if (*at)
-		drop(at);
-	if (store.count == TLS_SESSIONS_MAX)
-		drop_kept(store.oldest);
-	k = malloc(sizeof(*k));
-	if (!k)
-		return false;
-	k->session = session;
-	k->bucket = bucket_of(id, len);
-	k->chain = store.bucket[k->bucket];
-	store.bucket[k->bucket] = k;
-	k->newer = NULL;
-	k->older = store.newest;
-	*(store.newest ? &store.newest->newer : &store.oldest) = k;
-	store.newest = k;
-	store.count++;
-	return true;
 }
 
 static bool attach_origin(SSL_SESSION *session, const struct tls_peer *p)
@@ -168,23 +84,26 @@ static bool attach_origin(SSL_SESSION *session, const struct tls_peer *p)
 
 /* ---- the shared store ---- */
 
-int tls_session_share(void *region, size_t size, const uint8_t secret[static 16], _Atomic uint64_t *found)
+int tls_session_share(void *region, size_t size, const uint8_t secret[static 16], uint64_t maker, _Atomic uint64_t *found)
 {
 	static const char purpose[] = "sipward sessions";
 	uint8_t text[sizeof(purpose) + 16], digest[EVP_MAX_MD_SIZE];
-	bool ok;
+	EVP_CIPHER_CTX *seal = NULL;
 
 	memcpy(text, purpose, sizeof(purpose));
 	memcpy(text + sizeof(purpose), secret, 16);
-	ok = EVP_Digest(text, sizeof(text), digest, NULL, EVP_sha512(), NULL) == 1;
-	memcpy(shared.key, digest, sizeof(shared.key));
-	memcpy(shared.tag_key.k, digest + sizeof(shared.key), sizeof(shared.tag_key.k));
+	if (EVP_Digest(text, sizeof(text), digest, NULL, EVP_sha512(), NULL) == 1)
+		seal = session_seal_new(digest);
+	memcpy(shared.tag_key.k, digest + SESSION_KEY_BYTES, sizeof(shared.tag_key.k));
 	OPENSSL_cleanse(text, sizeof(text));
 	OPENSSL_cleanse(digest, sizeof(digest));
-	shared.region = ok ? region : NULL;
+	EVP_CIPHER_CTX_free(shared.seal);
+	shared.seal = seal;
+	shared.region = seal ? region : NULL;
 	shared.size = size;
+	shared.maker = maker;
 	shared.found = found;
-	return ok ? 0 : -EIO;
+	return seal ? 0 : -EIO;
 }
 
 static uint64_t tag_of(const uint8_t *id, size_t len)
@@ -192,10 +111,10 @@ static uint64_t tag_of(const uint8_t *id, size_t len)
 	return siphash(&shared.tag_key, id, len) | 1;
 }
 
-static void share(SSL_SESSION *session)
+static void keep(SSL_SESSION *session)
 {
 	const struct origin *o = SSL_SESSION_get_ex_data(session, session_index);
-	struct session_record r = { .session = session, .facts = o->facts, .handshake = o->handshake, .listener = o->listener };
+	struct session_record r = { .session = session, .facts = o->facts, .handshake = o->handshake, .listener = o->listener, .maker = shared.maker };
 	uint8_t record[SESSION_RECORD_MAX];
 	const uint8_t *id;
 	unsigned id_len;
@@ -204,21 +123,22 @@ static void share(SSL_SESSION *session)
 	if (!shared.region)
 		return;
 	id = SSL_SESSION_get_id(session, &id_len);
-	len = session_record_seal(shared.key, &r, record);
+	len = session_record_seal(shared.seal, &r, record);
 	if (len)
-		(void)session_store_put(shared.region, shared.size, tag_of(id, id_len), (uint32_t)clock_wall_s(), record, len);
+		(void)session_store_put(shared.region, shared.size, tag_of(id, id_len), record, len);
 }
 
 /* The session with its origin, the caller's reference; NULL: nothing there that opens. */
-static SSL_SESSION *find_shared(const struct tls_peer *p, const uint8_t *id, size_t len)
+static SSL_SESSION *find(const struct tls_peer *p, const uint8_t *id, size_t len, uint64_t *maker)
 {
 	uint8_t record[SESSION_RECORD_MAX];
 	struct session_record r;
 	struct origin *o;
 	size_t n = shared.region ? session_store_get(shared.region, shared.size, tag_of(id, len), record) : 0;
 
-	if (n == 0 || !session_record_open(shared.key, span_of(id, len), span_of(p->binding, 32), record, n, &r))
+	if (n == 0 || !session_record_open(shared.seal, span_of(id, len), span_of(p->binding, 32), record, n, &r))
 		return NULL;
+	*maker = r.maker;
 	o = malloc(sizeof(*o));
 	if (o)
 		*o = (struct origin){ .references = 1, .handshake = r.handshake, .listener = r.listener, .facts = r.facts };
@@ -232,7 +152,7 @@ static SSL_SESSION *find_shared(const struct tls_peer *p, const uint8_t *id, siz
 
 /* ---- what the library calls ---- */
 
-/* The library made a session; 1: we keep the reference that it counted for us. */
+/* The library made a session.  0: we keep no reference, our record will do. */
 static int on_new(SSL *ssl, SSL_SESSION *session)
 {
 	const struct tls_peer *p = tls_peer_of(ssl);
@@ -247,8 +167,8 @@ static int on_new(SSL *ssl, SSL_SESSION *session)
 		if (!attach_origin(session, p))
 			return 0;
 	}
-	share(session);
-	return keep(session);
+	keep(session);
+	return 0;
 }
 
 /* Would whoever made it be taken now, and here? */
@@ -263,23 +183,25 @@ static bool is_good(const struct tls_peer *p, SSL_SESSION *session)
 static SSL_SESSION *on_get(SSL *ssl, const unsigned char *id, int len, int *copy)
 {
 	const struct tls_peer *p = tls_peer_of(ssl);
-	struct kept *k = *find(id, (size_t)len);
-	SSL_SESSION *session;
+	uint64_t maker;
+	SSL_SESSION *session = p ? find(p, id, (size_t)len, &maker) : NULL;
 
-	if (!p)
+	if (!session)
 		return NULL;
-	if (k) {
-		*copy = 1; /* the library counts a reference of its own */
-		return is_good(p, k->session) ? k->session : NULL;
-	}
-	session = find_shared(p, id, (size_t)len);
-	if (session && is_good(p, session)) {
-		*copy = 0; /* the library takes ours */
-		atomic_fetch_add_explicit(shared.found, 1, memory_order_relaxed);
+	if (is_good(p, session)) {
+		*copy = 0; /* the library takes our reference */
+		if (maker != shared.maker)
+			atomic_fetch_add_explicit(shared.found, 1, memory_order_relaxed);
 		return session;
 	}
 	SSL_SESSION_free(session);
 	return NULL;
+}
+
+void tls_session_forget(const uint8_t *id, size_t len)
+{
+	if (shared.region)
+		session_store_drop(shared.region, shared.size, tag_of(id, len));
 }
 
 /* The library found the session to be bad: a fatal alert, or too old. */
@@ -287,12 +209,8 @@ static void on_remove(SSL_CTX *ctx, SSL_SESSION *session)
 {
 	unsigned len;
 	const uint8_t *id = SSL_SESSION_get_id(session, &len);
-	struct kept **at = find(id, len);
 
-	if (*at && (*at)->session == session)
-		drop(at);
-	if (shared.region)
-		session_store_drop(shared.region, shared.size, tag_of(id, len));
+	tls_session_forget(id, len);
 }
 
 /*
@@ -342,15 +260,4 @@ bool tls_session_origin(const SSL_SESSION *session, struct peer_facts **facts, i
 	*facts = o->facts;
 	*handshake = o->handshake;
 	return true;
-}
-
-size_t tls_session_count(void)
-{
-	return store.count;
-}
-
-void tls_session_flush(void)
-{
-	while (store.oldest)
-		drop_kept(store.oldest);
 }

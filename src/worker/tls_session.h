@@ -1,9 +1,9 @@
 /*
- * tls_session - server-side sessions for resumption: a bounded store in each
- * worker, and behind it one that all share, instead of tickets.
+ * tls_session - server-side sessions for resumption, in a bounded store that
+ * all workers share, instead of tickets.
  *
  * Process: worker.  May include: common/base.h, siphash, peer.h, image, session_store, x509/facts, worker/tls_peer, session_record, OpenSSL.
- * Owns the sessions it keeps and a reference to the facts beside each.
+ * Owns nothing but the key that records are sealed with; a session in use has a reference to its peer's facts.
  *
  * The library's own cache is not asked (SSL_SESS_CACHE_NO_INTERNAL): our
  * look-up judges the peer again from its facts, as of now and by the committed
@@ -22,12 +22,6 @@
 #include "common/image.h"
 #include "common/peer.h"
 
-/*
- * In one worker; the oldest goes first.  A session of a peer with a certificate
- * and one intermediate takes 12 KiB, mostly the library's decoded certificates.
- */
-#define TLS_SESSIONS_MAX 20000
-
 /* Once per process; 0 or -errno. */
 MUST_USE int tls_session_init(void);
 
@@ -44,16 +38,15 @@ MUST_USE int tls_session_install(SSL_CTX *ctx, const struct image *img, const st
  */
 MUST_USE bool tls_session_origin(const SSL_SESSION *session, struct peer_facts **facts, int64_t *handshake);
 
-/*
- * From now on sessions are kept in the region that all workers share, too, and
- * looked for there: sealed under a key made of `secret`, which they have in
- * common.  *found is counted up for each session that was found there and was
- * still good.  0 or -errno.
- */
-MUST_USE int tls_session_share(void *region, size_t size, const uint8_t secret[static 16], _Atomic uint64_t *found);
+/* The session with this id is no longer good. */
+void tls_session_forget(const uint8_t *id, size_t len);
 
-/* How many sessions are kept; for tests and the memory they may take. */
-size_t tls_session_count(void);
-void tls_session_flush(void);
+/*
+ * From now on sessions are kept, and looked for, in the region that all workers
+ * share: sealed under a key made of `secret`, which they have in common.  Without
+ * it there is no resumption.  *found is counted up for each that was found, was
+ * still good and was not made by `maker`, which is us.  0 or -errno.
+ */
+MUST_USE int tls_session_share(void *region, size_t size, const uint8_t secret[static 16], uint64_t maker, _Atomic uint64_t *found);
 
 #endif

@@ -462,13 +462,12 @@ Test(facts, of_chain)
 	struct peer_facts *f;
 	uint8_t key[32];
 
-	cr_expect_null(facts_of_chain(chain, 1), "an empty chain");
+	cr_expect_null(facts_of_chain(chain), "an empty chain");
 	sk_X509_push(chain, leaf.cert);
 	sk_X509_push(chain, ca.cert);
-	f = facts_of_chain(chain, 5);
+	f = facts_of_chain(chain);
 	cr_assert_not_null(f);
 	cr_expect_eq(f->chain_count, 2);
-	cr_expect_eq(f->handshake, 5);
 	cr_expect_eq(f->chain[0].serial.len, 2);
 	cr_expect_eq(memcmp(f->chain[0].serial.bytes, "\x12\x34", 2), 0);
 	cr_expect(facts_spki(ca.cert, key));
@@ -485,11 +484,11 @@ Test(facts, of_chain)
 	peer_facts_put(NULL);
 	while (sk_X509_num(chain) < PEER_CHAIN_MAX + 1)
 		sk_X509_push(chain, ca.cert);
-	f = facts_of_chain(chain, 5);
+	f = facts_of_chain(chain);
 	cr_expect_not_null(f, "as long as may be");
 	peer_facts_put(f);
 	sk_X509_push(chain, ca.cert);
-	cr_expect_null(facts_of_chain(chain, 5), "one more");
+	cr_expect_null(facts_of_chain(chain), "one more");
 	sk_X509_free(chain);
 	issued_free(&leaf);
 	issued_free(&ca);

@@ -365,7 +365,7 @@ static struct peer_facts *facts_of(enum who a, enum who b, enum who c)
 
 	for (size_t i = 0; i < ARRAY_LEN(all) && all[i] != NOBODY; i++)
 		MUST(sk_X509_push(chain, made[all[i]].cert));
-	f = facts_of_chain(chain, NOW);
+	f = facts_of_chain(chain);
 	MUST(f);
 	sk_X509_free(chain);
 	return f;

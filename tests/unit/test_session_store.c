@@ -13,7 +13,7 @@
 
 TestSuite(session_store, .fini = leaks_check);
 
-#define SIZE ((size_t)SESSION_SLOT * SESSION_WAYS * 16)
+#define SIZE ((size_t)64 << 10) /* 64 entries in 16 sets */
 
 static void *region(void)
 {
@@ -31,18 +31,18 @@ Test(session_store, put_get_drop)
 	uint8_t out[SESSION_RECORD_MAX], long_one[SESSION_RECORD_MAX + 1] = { 0 };
 
 	cr_assert_eq(session_store_get(r, SIZE, 7, out), 0);
-	cr_assert(session_store_put(r, SIZE, 7, 100, "first", 5));
-	cr_assert(session_store_put(r, SIZE, 7 + 16, 101, "other", 5), "the same set");
+	cr_assert(session_store_put(r, SIZE, 7, "first", 5));
+	cr_assert(session_store_put(r, SIZE, 7 + 16, "other", 5), "the same set");
 	cr_assert_eq(session_store_get(r, SIZE, 7, out), 5);
 	cr_assert_eq(memcmp(out, "first", 5), 0);
-	cr_assert(session_store_put(r, SIZE, 7, 102, "again!", 6));
+	cr_assert(session_store_put(r, SIZE, 7, "again!", 6));
 	cr_assert_eq(session_store_get(r, SIZE, 7, out), 6, "in its own place");
 	cr_assert_eq(session_store_get(r, SIZE, 7 + 16, out), 5);
 	session_store_drop(r, SIZE, 7);
 	cr_assert_eq(session_store_get(r, SIZE, 7, out), 0);
-	cr_assert(session_store_put(r, SIZE, 9, 100, long_one, SESSION_RECORD_MAX));
+	cr_assert(session_store_put(r, SIZE, 9, long_one, SESSION_RECORD_MAX));
 	cr_assert_eq(session_store_get(r, SIZE, 9, out), SESSION_RECORD_MAX);
-	cr_assert_not(session_store_put(r, SIZE, 9, 100, long_one, SESSION_RECORD_MAX + 1));
+	cr_assert_not(session_store_put(r, SIZE, 9, long_one, SESSION_RECORD_MAX + 1));
 	munmap(r, SIZE);
 }
 
@@ -51,8 +51,10 @@ Test(session_store, the_oldest_of_a_set_gives_way)
 	void *r = region();
 	uint8_t out[SESSION_RECORD_MAX];
 
-	for (uint32_t i = 0; i < SESSION_WAYS + 1; i++)
-		cr_assert(session_store_put(r, SIZE, 3 + 16 * i, 100 + (i == 0 ? 50 : i), "x", 1));
+	for (uint32_t i = 0; i < SESSION_WAYS; i++)
+		cr_assert(session_store_put(r, SIZE, 3 + 16 * i, "x", 1));
+	cr_assert(session_store_put(r, SIZE, 3, "y", 1), "the first is the youngest now");
+	cr_assert(session_store_put(r, SIZE, 3 + 16 * SESSION_WAYS, "x", 1));
 	cr_assert_eq(session_store_get(r, SIZE, 3, out), 1, "put in first, but not the oldest");
 	cr_assert_eq(session_store_get(r, SIZE, 3 + 16, out), 0);
 	for (uint32_t i = 2; i < SESSION_WAYS + 1; i++)
@@ -60,10 +62,40 @@ Test(session_store, the_oldest_of_a_set_gives_way)
 	munmap(r, SIZE);
 }
 
+Test(session_store, the_ring_goes_round)
+{
+	void *r = region();
+	uint8_t out[SESSION_RECORD_MAX], bytes[3000];
+
+	for (uint64_t tag = 1; tag <= 500; tag++) {
+		memset(bytes, (int)tag, sizeof(bytes));
+		cr_assert(session_store_put(r, SIZE, tag, bytes, sizeof(bytes) - tag % 7));
+		cr_assert_eq(session_store_get(r, SIZE, tag, out), sizeof(bytes) - tag % 7);
+		cr_assert_eq(memcmp(out, bytes, sizeof(bytes) - tag % 7), 0);
+		if (tag > 12)
+			cr_assert_eq(session_store_get(r, SIZE, tag - 12, out), sizeof(bytes) - (tag - 12) % 7, "still there");
+		if (tag > 25)
+			cr_assert_eq(session_store_get(r, SIZE, tag - 25, out), 0, "written over");
+	}
+	munmap(r, SIZE);
+}
+
 /* ---- records ---- */
 
 static const uint8_t key[SESSION_KEY_BYTES] = "a key of thirty-two bytes, well", other_key[SESSION_KEY_BYTES] = "another";
 static const unsigned char id[] = "an id of thirty-two bytes, quite", binding[] = "a binding of 32 bytes, well then";
+
+/* Kept to the end of the process. */
+static EVP_CIPHER_CTX *seal_of(const uint8_t *k)
+{
+	static EVP_CIPHER_CTX *seal[2];
+	EVP_CIPHER_CTX **at = &seal[k == other_key];
+
+	if (!*at)
+		*at = session_seal_new(k);
+	cr_assert_not_null(*at);
+	return *at;
+}
 
 static struct span id_span(void)
 {
@@ -94,7 +126,7 @@ static struct peer_facts *facts(void)
 	struct peer_facts *f;
 
 	MUST(chain && sk_X509_push(chain, leaf.cert) && sk_X509_push(chain, ca.cert));
-	f = facts_of_chain(chain, 500);
+	f = facts_of_chain(chain);
 	MUST(f);
 	sk_X509_free(chain);
 	issued_free(&ca);
@@ -105,7 +137,7 @@ static struct peer_facts *facts(void)
 static size_t sealed(uint8_t out[SESSION_RECORD_MAX], bool with_facts)
 {
 	struct session_record r = { .session = session(), .facts = with_facts ? facts() : NULL, .handshake = 500, .listener = 9 };
-	size_t len = session_record_seal(key, &r, out);
+	size_t len = session_record_seal(seal_of(key), &r, out);
 
 	SSL_SESSION_free(r.session);
 	peer_facts_put(r.facts);
@@ -117,7 +149,7 @@ static bool opens(const uint8_t *k, struct span i, struct span b, const uint8_t 
 {
 	struct session_record r;
 
-	if (!session_record_open(k, i, b, record, len, &r))
+	if (!session_record_open(seal_of(k), i, b, record, len, &r))
 		return false;
 	SSL_SESSION_free(r.session);
 	peer_facts_put(r.facts);
@@ -134,7 +166,7 @@ Test(session_store, a_record_comes_back)
 		size_t at = 0;
 		unsigned n;
 
-		cr_assert(session_record_open(key, id_span(), span_of(binding, 32), record, len, &r));
+		cr_assert(session_record_open(seal_of(key), id_span(), span_of(binding, 32), record, len, &r));
 		cr_assert_eq(r.handshake, 500);
 		cr_assert_eq(r.listener, 9);
 		cr_assert_eq(memcmp(SSL_SESSION_get_id(r.session, &n), id, 32), 0);
@@ -221,9 +253,9 @@ Test(session_store, without_the_certificate)
 	cr_assert_not_null(with);
 	cr_assert_not_null(SSL_SESSION_get0_peer(with), "it has a peer now");
 	r = (struct session_record){ .session = with };
-	len = (int)session_record_seal(key, &r, record);
+	len = (int)session_record_seal(seal_of(key), &r, record);
 	cr_assert_gt(len, 0);
-	cr_assert(session_record_open(key, id_span(), span_of(binding, 32), record, (size_t)len, &back));
+	cr_assert(session_record_open(seal_of(key), id_span(), span_of(binding, 32), record, (size_t)len, &back));
 	cr_assert_null(SSL_SESSION_get0_peer(back.session));
 	cr_assert_eq(SSL_SESSION_get_timeout(back.session), 77, "and all else");
 	SSL_SESSION_free(back.session);
@@ -243,7 +275,7 @@ NORETURN static void hammer(void *r, const uint8_t *record, size_t len)
 
 	memset(garbage, 0xa5, sizeof(garbage));
 	for (uint32_t i = 0;; i++)
-		(void)session_store_put(r, SIZE, 5, i, i % 2 ? record : garbage, i % 2 ? len : sizeof(garbage));
+		(void)session_store_put(r, SIZE, 5, i % 2 ? record : garbage, i % 2 ? len : sizeof(garbage));
 }
 
 Test(session_store, writers_that_die)
@@ -271,7 +303,7 @@ Test(session_store, writers_that_die)
 		kill(b, SIGKILL);
 		waitpid(a, NULL, 0);
 		waitpid(b, NULL, 0);
-		cr_assert(session_store_put(r, SIZE, 5, 1u << 31, record, len), "nobody is blocked");
+		cr_assert(session_store_put(r, SIZE, 5, record, len), "nobody is blocked");
 		cr_assert_eq(session_store_get(r, SIZE, 5, out), len);
 		cr_assert(opens(key, id_span(), span_of(binding, 32), out, len));
 		session_store_drop(r, SIZE, 5);

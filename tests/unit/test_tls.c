@@ -34,7 +34,7 @@ static void finish(void)
 	struct issued *all[] = { &ca, &other_ca, &middle, &edge_ec, &edge_rsa, &peer_ec, &peer_rsa, &peer_middle,
 				 &peer_other, &peer_old, &peer_unknown, &peer_revoked };
 
-	tls_session_flush();
+	edge_forget_sessions();
 	edge_free(&edge);
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		issued_free(all[i]);
@@ -153,7 +153,7 @@ Test(tls, refuses_with_an_alert_that_fits)
 		cr_assert_eq(talk.client_alert, alert, "%s: alert %d", rows[i / 2].why, talk.client_alert);
 		cr_assert(!tls_write(talk.tls, "x", 1), "nothing goes out any more");
 		cr_assert_eq(tls_handshake(talk.tls), TLS_FAILED);
-		cr_assert_eq(tls_session_count(), 0, "%s", rows[i / 2].why);
+		cr_assert_eq(edge_session_count(), 0, "%s", rows[i / 2].why);
 		talk_end(&talk);
 	}
 }

@@ -63,7 +63,7 @@ static void begin(void)
 
 static void finish(void)
 {
-	tls_session_flush();
+	edge_forget_sessions();
 	edge_free(&edge);
 	for (enum who w = CA; w < WHO_COUNT; w++)
 		issued_free(&made[w]);
@@ -271,7 +271,7 @@ Test(tls_client, knows_the_server_before_anything_is_sent)
 		cr_expect_not_null(tls_facts(c.tls), "%s", why);
 		cr_expect_eq(tls_write(c.tls, "INVITE", 6), ok, "%s", why);
 		cr_expect_eq(c.sent.len > 0, ok, "%s: nothing leaves", why);
-		cr_expect_eq(tls_session_count(), 0);
+		cr_expect_eq(edge_session_count(), 0);
 		hang_up(&c);
 	}
 }

@@ -26,7 +26,7 @@ static void begin(void)
 
 static void finish(void)
 {
-	tls_session_flush();
+	edge_forget_sessions();
 	edge_free(&edge);
 	for (enum who w = CA; w < WHO_COUNT; w++)
 		issued_free(&made[w]);

@@ -192,7 +192,7 @@ static bool take_cert(const X509 *cert, struct cert_facts *out)
 	       facts_time(X509_get0_notBefore(cert), &out->not_before) && facts_time(X509_get0_notAfter(cert), &out->not_after);
 }
 
-static struct peer_facts *allocate(const X509 *leaf)
+static struct peer_facts *allocate(const X509 *leaf, size_t chain)
 {
 	struct dn dn;
 	enum dn_status st = facts_name_dn(X509_get_subject_name(leaf), &dn);
@@ -202,33 +202,34 @@ static struct peer_facts *allocate(const X509 *leaf)
 	size_t dn_len = st == DN_OK ? dn.len : 0;
 	uint8_t names[PEER_NAMES_MAX];
 	size_t names_len = facts_names(leaf, names);
-	struct peer_facts *f = calloc(1, sizeof(*f) + dn_len + subject_len + issuer_len + names_len);
+	struct peer_facts *f = calloc(1, sizeof(*f) + chain * sizeof(f->chain[0]) + dn_len + subject_len + issuer_len + names_len);
+	uint8_t *at;
 
 	if (!f)
 		return NULL;
 	f->references = 1;
+	f->chain_count = (uint32_t)chain;
 	f->dn_status = st;
 	f->dn_len = (uint32_t)dn_len;
 	f->text_len = (uint32_t)subject_len;
 	f->issuer_len = (uint32_t)issuer_len;
 	f->names_len = (uint32_t)names_len;
-	memcpy(f->dn, dn.bytes, dn_len);
-	memcpy(f->dn + dn_len, subject, subject_len);
-	memcpy(f->dn + dn_len + subject_len, issuer, issuer_len);
-	memcpy(f->dn + dn_len + subject_len + issuer_len, names, names_len);
+	at = (uint8_t *)(f->chain + chain);
+	memcpy(at, dn.bytes, dn_len);
+	memcpy(at + dn_len, subject, subject_len);
+	memcpy(at + dn_len + subject_len, issuer, issuer_len);
+	memcpy(at + dn_len + subject_len + issuer_len, names, names_len);
 	return f;
 }
 
-struct peer_facts *facts_of_chain(STACK_OF(X509) *chain, int64_t now)
+struct peer_facts *facts_of_chain(STACK_OF(X509) *chain)
 {
 	int count = sk_X509_num(chain);
 	struct peer_facts *f;
 	bool ok;
 
-	if (count < 1 || count > PEER_CHAIN_MAX + 1 || !(f = allocate(sk_X509_value(chain, 0))))
+	if (count < 1 || count > PEER_CHAIN_MAX + 1 || !(f = allocate(sk_X509_value(chain, 0), (size_t)count)))
 		return NULL;
-	f->handshake = now;
-	f->chain_count = (uint32_t)count;
 	ok = X509_digest(sk_X509_value(chain, 0), EVP_sha256(), f->leaf, NULL) == 1;
 	for (int i = 0; i < count && ok; i++)
 		ok = take_cert(sk_X509_value(chain, i), &f->chain[i]);
@@ -252,9 +253,21 @@ void peer_facts_put(struct peer_facts *facts)
 		free(facts);
 }
 
+/* What stands behind the chain. */
+static const uint8_t *texts(const struct peer_facts *facts)
+{
+	return (const uint8_t *)(facts->chain + facts->chain_count);
+}
+
+size_t peer_facts_size(const struct peer_facts *facts)
+{
+	return sizeof(*facts) + facts->chain_count * sizeof(facts->chain[0]) + (size_t)facts->dn_len + facts->text_len +
+	       facts->issuer_len + facts->names_len;
+}
+
 bool facts_are_sound(const struct peer_facts *facts)
 {
-	const uint8_t *names = facts->dn + facts->dn_len + facts->text_len + facts->issuer_len;
+	const uint8_t *names = texts(facts) + facts->dn_len + facts->text_len + facts->issuer_len;
 
 	for (size_t at = 0; at < facts->names_len; at += 1 + (size_t)names[at])
 		if (1 + (size_t)names[at] > facts->names_len - at)
@@ -276,22 +289,22 @@ int64_t peer_facts_end(const struct peer_facts *facts)
 
 struct span peer_facts_dn(const struct peer_facts *facts)
 {
-	return span_of(facts->dn, facts->dn_len);
+	return span_of(texts(facts), facts->dn_len);
 }
 
 struct span peer_facts_dn_text(const struct peer_facts *facts)
 {
-	return span_of(facts->dn + facts->dn_len, facts->text_len);
+	return span_of(texts(facts) + facts->dn_len, facts->text_len);
 }
 
 struct span peer_facts_issuer_text(const struct peer_facts *facts)
 {
-	return span_of(facts->dn + facts->dn_len + facts->text_len, facts->issuer_len);
+	return span_of(texts(facts) + facts->dn_len + facts->text_len, facts->issuer_len);
 }
 
 bool peer_facts_next_name(const struct peer_facts *facts, size_t *at, struct span *name)
 {
-	const uint8_t *names = facts->dn + facts->dn_len + facts->text_len + facts->issuer_len;
+	const uint8_t *names = texts(facts) + facts->dn_len + facts->text_len + facts->issuer_len;
 
 	if (*at >= facts->names_len)
 		return false;

@@ -48,10 +48,13 @@ MUST_USE bool facts_serial(const ASN1_INTEGER *serial, struct image_serial *out)
  * Facts of a verified chain (leaf first, anchor last).  NULL: no memory, or a
  * chain longer than PEER_CHAIN_MAX + 1, or a serial that cannot be kept.
  */
-MUST_USE struct peer_facts *facts_of_chain(STACK_OF(X509) *chain, int64_t now);
+MUST_USE struct peer_facts *facts_of_chain(STACK_OF(X509) *chain);
 
 struct peer_facts *peer_facts_get(struct peer_facts *facts); /* one more holder */
 void peer_facts_put(struct peer_facts *facts);		     /* one less; NULL is fine */
+
+/* Bytes of the whole record. */
+size_t peer_facts_size(const struct peer_facts *facts);
 
 /* Of facts that came from elsewhere, whose lengths fit: do the parts inside hold together? */
 MUST_USE bool facts_are_sound(const struct peer_facts *facts);

@@ -107,10 +107,10 @@ static enum peer_verdict verify(const struct image_tls *t, enum judge_role role,
 }
 
 /* Facts for the log of a peer whose chain did not verify: of the leaf alone. */
-static struct peer_facts *facts_of_leaf(X509 *leaf, int64_t now)
+static struct peer_facts *facts_of_leaf(X509 *leaf)
 {
 	STACK_OF(X509) *one = sk_X509_new_null();
-	struct peer_facts *f = one && leaf && sk_X509_push(one, leaf) ? facts_of_chain(one, now) : NULL;
+	struct peer_facts *f = one && leaf && sk_X509_push(one, leaf) ? facts_of_chain(one) : NULL;
 
 	sk_X509_free(one);
 	return f;
@@ -124,7 +124,7 @@ void judge_chain(const struct image *img, uint32_t tls, const struct judge_want 
 
 	*facts = NULL;
 	if (v == PEER_TRUSTED) {
-		*facts = facts_of_chain(X509_STORE_CTX_get0_chain(ctx), now);
+		*facts = facts_of_chain(X509_STORE_CTX_get0_chain(ctx));
 		if (*facts) {
 			judge_wanted(img, tls, want, *facts, now, out);
 			if (out->verdict != PEER_TRUSTED)
@@ -135,7 +135,7 @@ void judge_chain(const struct image *img, uint32_t tls, const struct judge_want 
 	}
 	if (X509_STORE_CTX_get_error(ctx) == X509_V_OK)
 		X509_STORE_CTX_set_error(ctx, error_of(v));
-	*facts = facts_of_leaf(X509_STORE_CTX_get0_cert(ctx), now);
+	*facts = facts_of_leaf(X509_STORE_CTX_get0_cert(ctx));
 	judgement_none(out, img, v);
 	out->observed = *facts && want->as == JUDGE_PEER && judge_claims_observed(img, *facts);
 }

@@ -114,7 +114,7 @@ static struct shown look_up(const struct image *img, const struct peer_facts *f)
 	struct shown s = { .img = img, .facts = f };
 
 	if (f->dn_status == DN_OK)
-		s.by_dn = image_find_dn(img, f->dn, f->dn_len);
+		s.by_dn = image_find_dn(img, (const uint8_t *)peer_facts_dn(f).p, f->dn_len);
 	return s;
 }
 

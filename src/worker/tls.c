@@ -9,6 +9,7 @@
 #include "common/x509/facts.h"
 #include "worker/tls_bio.h"
 #include "worker/tls_peer.h"
+#include "worker/tls_rest.h"
 #include "worker/tls_session.h"
 
 struct tls {
@@ -18,6 +19,8 @@ struct tls {
 	struct tls_peer peer;
 	const char *error; /* static text; NULL: none yet */
 	bool failed, closed;
+	uint8_t session_id_len; /* of the handshake's session */
+	uint8_t session_id[SSL_MAX_SSL_SESSION_ID_LENGTH];
 	char name[]; /* what peer.expect.name is a span of */
 };
 
@@ -133,6 +136,9 @@ static enum tls_status fail(struct tls *t, const char *why)
 {
 	t->failed = true;
 	t->error = why;
+	/* RFC 5246 7.2.2: a connection that ended so is not resumed. */
+	if (t->session_id_len)
+		tls_session_forget(t->session_id, t->session_id_len);
 	return TLS_FAILED;
 }
 
@@ -170,6 +176,21 @@ static enum tls_status identify(struct tls *t)
 	return fail(t, "the resumed session is no longer good");
 }
 
+/* Judged: what the handshake needed is of no use any more, but for the session's id. */
+static enum tls_status settle(struct tls *t, enum tls_status st)
+{
+	const unsigned char *id;
+	unsigned len;
+
+	if (st != TLS_OK || !SSL_is_server(t->ssl))
+		return st;
+	id = SSL_SESSION_get_id(SSL_get0_session(t->ssl), &len);
+	memcpy(t->session_id, id, len);
+	t->session_id_len = (uint8_t)len;
+	tls_rest(t->ssl);
+	return st;
+}
+
 enum tls_status tls_handshake(struct tls *t)
 {
 	unsigned long code;
@@ -181,7 +202,7 @@ enum tls_status tls_handshake(struct tls *t)
 	ERR_clear_error();
 	ret = SSL_do_handshake(t->ssl);
 	if (ret == 1)
-		return identify(t);
+		return settle(t, identify(t));
 	st = outcome(t, ret, &code);
 	if (st == TLS_CLOSED)
 		return fail(t, "closed by the peer");

@@ -84,11 +84,28 @@ bool host_parse(struct span text, enum host_kind *kind)
 	return true;
 }
 
-static size_t canon_address(int family, const void *address, char out[static HOST_MAX])
+/* By hand: it is asked for in every message between addresses, and inet_ntop prints by a format. */
+static size_t canon_ipv4(const unsigned char v4[static 4], char out[static HOST_MAX])
 {
-	if (inet_ntop(family, address, out, HOST_MAX) == NULL)
-		return 0;
-	return strlen(out);
+	char *p = out;
+
+	for (unsigned i = 0; i < 4; i++) {
+		if (i > 0)
+			*p++ = '.';
+		if (v4[i] >= 100)
+			*p++ = (char)('0' + v4[i] / 100);
+		if (v4[i] >= 10)
+			*p++ = (char)('0' + v4[i] / 10 % 10);
+		*p++ = (char)('0' + v4[i] % 10);
+	}
+	return (size_t)(p - out);
+}
+
+static size_t canon_ipv6(const struct in6_addr *v6, char out[static HOST_MAX])
+{
+	if (IN6_IS_ADDR_V4MAPPED(v6))
+		return canon_ipv4(v6->s6_addr + 12, out);
+	return inet_ntop(AF_INET6, v6, out, HOST_MAX) ? strlen(out) : 0;
 }
 
 size_t host_canon(struct span host, char out[static HOST_MAX])
@@ -100,14 +117,9 @@ size_t host_canon(struct span host, char out[static HOST_MAX])
 	if (!host_parse(host, &kind))
 		return 0;
 	if (kind == HOST_IPV4)
-		return ipv4_parse(host.p, span_end(host), v4) ? canon_address(AF_INET, v4, out) : 0;
-	if (kind == HOST_IPV6) {
-		if (!ipv6_parse(span_of(host.p + 1, host.len - 2), &v6))
-			return 0;
-		if (IN6_IS_ADDR_V4MAPPED(&v6))
-			return canon_address(AF_INET, v6.s6_addr + 12, out);
-		return canon_address(AF_INET6, &v6, out);
-	}
+		return ipv4_parse(host.p, span_end(host), v4) ? canon_ipv4(v4, out) : 0;
+	if (kind == HOST_IPV6)
+		return ipv6_parse(span_of(host.p + 1, host.len - 2), &v6) ? canon_ipv6(&v6, out) : 0;
 	if (host.p[host.len - 1] == '.')
 		host.len--;
 	if (host.len > HOST_MAX)

@@ -4,31 +4,14 @@
  *
  *   bench_rewrite [SECONDS]     default 1 for each line
  */
-#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "bench/repeat.h"
+#include "bench/sample.h"
 #include "common/policy/inspect.h"
 #include "common/policy/rewrite.h"
 #include "common/policy/route.h"
 #include "support/test_image.h"
-
-#define ROUND 20000
-
-static const char options[] =
-    "OPTIONS sip:+4930123456@core.example:5061;user=phone;transport=tls SIP/2.0\r\n"
-    "Via: SIP/2.0/TLS edge7.partner.example:5061;branch=z9hG4bK-524287-1-f00dcafe;rport\r\n"
-    "Max-Forwards: 70\r\n"
-    "From: \"Alice Example\" <sip:alice@partner.example>;tag=9fxced76sl\r\n"
-    "To: <sip:+4930123456@core.example;user=phone>\r\n"
-    "Call-ID: 3848276298220188511@edge7.partner.example\r\n"
-    "CSeq: 1711 OPTIONS\r\n"
-    "Contact: <sip:alice@edge7.partner.example:5061;transport=tls>\r\n"
-    "Accept: application/sdp, application/pidf+xml\r\n"
-    "User-Agent: sipward-load/1\r\n"
-    "P-Asserted-Identity: <sip:alice@partner.example>\r\n"
-    "Content-Length: 0\r\n"
-    "\r\n";
 
 static const char invite[] =
     "INVITE sip:+4930123456@core.example:5061;user=phone;transport=tls SIP/2.0\r\n"
@@ -67,14 +50,6 @@ static const char invite[] =
     "a=x-pad:....\r\n";
 
 static const struct route_keys keys = { .tokens = { 1, { { 9, { { 4, 5, 6 } } } } }, .branch = { { 11, 12 } } };
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
 
 /* The length of what leaves; 0: refused somewhere. */
 static size_t one(struct span head, struct span body)
@@ -116,30 +91,28 @@ static size_t one(struct span head, struct span body)
 	return rewrite_request(test_image(), &msg, &how, out, sizeof(out));
 }
 
-static int measure(const char *what, struct span in, double seconds)
+struct sample {
+	struct span head, body;
+};
+
+static bool passes(const void *arg)
+{
+	const struct sample *s = arg;
+
+	return one(s->head, s->body) > 0;
+}
+
+static struct sample cut(struct span in)
 {
 	const char *end = memmem(in.p, in.len, "\r\n\r\n", 4);
-	struct span head = span_head(in, (size_t)(end + 4 - in.p)), body = span_from(in, head.len);
-	double best = 1e9, begin = now();
 
-	do {
-		double from = now(), ns;
-
-		for (unsigned i = 0; i < ROUND; i++)
-			if (one(head, body) == 0) {
-				fprintf(stderr, "bench_rewrite: %s is refused\n", what);
-				return 1;
-			}
-		ns = (now() - from) / ROUND * 1e9;
-		best = MIN(best, ns);
-	} while (now() - begin < seconds);
-	printf("%-8s %zu bytes in, %zu out  %.0f ns\n", what, in.len, one(head, body), best);
-	return 0;
+	return (struct sample){ span_head(in, (size_t)(end + 4 - in.p)), span_from(in, (size_t)(end + 4 - in.p)) };
 }
 
 int main(int argc, char **argv)
 {
 	double seconds = argc > 1 ? atof(argv[1]) : 1;
+	struct sample a = cut(SPAN(sample_options)), b = cut(SPAN(invite));
 
-	return measure("OPTIONS", SPAN(options), seconds) | measure("INVITE", SPAN(invite), seconds);
+	return repeat("OPTIONS of 572 bytes", passes, &a, seconds) | repeat("INVITE of 1234 bytes", passes, &b, seconds);
 }

@@ -35,8 +35,8 @@ def free_ports(count):
             s.close()
 
 
-def start_on(core, args, **kw):
-    return subprocess.Popen([str(a) for a in args], preexec_fn=lambda: os.sched_setaffinity(0, {core}), stdin=subprocess.DEVNULL, **kw)
+def start_on(cores, args, **kw):
+    return subprocess.Popen([str(a) for a in args], preexec_fn=lambda: os.sched_setaffinity(0, cores), stdin=subprocess.DEVNULL, **kw)
 
 
 def family(pid):
@@ -81,14 +81,14 @@ def write_lists(d, count, sink):
 class Proxy:
     """A running proxy with a container behind it; a context manager that stops both."""
 
-    def __init__(self, name, build, pki, edge, names):
-        self.name, self.build = name, build
+    def __init__(self, name, build, pki, edge, names, workers=1):
+        self.name, self.build, self.workers = name, build, workers
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"compare-{name}-"))
         self.folder.chmod(0o755)
         self.port, inside, self.sink_port = free_ports(3)
         for template in PEERS_FOLDER.iterdir():
             text = template.read_text()
-            for key, value in {"DIR": self.folder, "PKI": pki, "EDGE": pki / edge, "PORT": self.port, "INSIDE": inside, "SINK": self.sink_port}.items():
+            for key, value in {"DIR": self.folder, "PKI": pki, "EDGE": pki / edge, "PORT": self.port, "INSIDE": inside, "SINK": self.sink_port, "WORKERS": workers}.items():
                 text = text.replace(f"@{key}@", str(value))
             (self.folder / template.name).write_text(text)
         (self.folder / "edge-bundle.pem").write_text((pki / f"{edge}.pem").read_text() + (pki / f"{edge}.key").read_text())
@@ -96,11 +96,11 @@ class Proxy:
 
     def __enter__(self):
         check = ["--expect-identity", "--forbid", "spoofed"] if self.name in WRITE_IDENTITY else []
-        self.sink = start_on(report.CORES[-1], [self.build / "sipward-sink", "--listen", f"127.0.0.1:{self.sink_port}", "--count", *check],
+        self.sink = start_on(report.CORES[-1:], [self.build / "sipward-sink", "--listen", f"127.0.0.1:{self.sink_port}", "--count", *check],
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         log = self.folder / "output.log"
         with open(log, "wb") as output:
-            self.process = start_on(report.CORES[0], PEERS[self.name](self.build, self.folder), stdout=output, stderr=output)
+            self.process = start_on(report.CORES[:self.workers], PEERS[self.name](self.build, self.folder), stdout=output, stderr=output)
         end = time.monotonic() + 30
         while time.monotonic() < end and self.process.poll() is None:
             with socket.socket() as s:

@@ -9,6 +9,7 @@
 
 #include "admin/control_socket.h"
 #include "admin/explain.h"
+#include "admin/http.h"
 #include "common/confine.h"
 #include "common/ctl.h"
 #include "common/log.h"
@@ -148,23 +149,25 @@ static bool copy_log(struct admin *a)
 
 static void loop(struct admin *a)
 {
-	struct pollfd fds[CLIENTS_MAX + 3];
+	struct pollfd fds[CLIENTS_MAX + 4];
 
 	while (!a->stopping) {
-		size_t n = 2;
+		size_t n = 3;
 
 		fds[0] = (struct pollfd){ .fd = a->h->control_fd, .events = POLLIN };
 		fds[1] = (struct pollfd){ .fd = a->h->log_pipe_fd, .events = POLLIN };
+		fds[2] = (struct pollfd){ .fd = http_fd(a), .events = POLLIN };
 		if (a->h->control_socket_fd >= 0)
-			n += clients_poll(a, fds + 2);
-		if (poll(fds, n, 1000) < 0 && errno != EINTR)
+			n += clients_poll(a, fds + 3);
+		if (poll(fds, n, http_patience(a)) < 0 && errno != EINTR)
 			exit(1);
 		if (fds[1].revents & POLLIN)
 			(void)copy_log(a); /* whether more is there, the next poll says */
 		if (fds[0].revents)
 			on_control(a);
-		if (n > 2)
-			clients_run(a, fds + 2, n - 2);
+		if (n > 3)
+			clients_run(a, fds + 3, n - 3);
+		http_run(a);
 	}
 	/* Bounded: the workers end at the same time, and what they said last is worth keeping. */
 	for (int i = 0; i < 64 && poll(&fds[1], 1, 20) > 0 && (fds[1].revents & POLLIN); i++)
@@ -188,6 +191,8 @@ static int start(struct admin *a)
 	a->sockets = malloc(size ? size : 1);
 	a->clients = clients_new();
 	if (!a->img || !a->sockets || !a->clients)
+		return -1;
+	if (!http_start(a))
 		return -1;
 	memcpy(a->sockets, a->h->sockets, size);
 	a->socket_count = a->h->socket_count;

@@ -15,6 +15,7 @@
 #include "common/image.h"
 
 struct clients;
+struct MHD_Daemon;
 
 struct admin {
 	const struct heritage *h;
@@ -25,6 +26,7 @@ struct admin {
 	struct heritage_socket *sockets; /* the table in use: which ports are bound */
 	size_t socket_count;
 	struct clients *clients;
+	struct MHD_Daemon *http; /* NULL: none is configured */
 	int log_fd;
 	bool stopping;
 };

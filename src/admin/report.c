@@ -11,6 +11,7 @@
 #include "common/policy/inspect.h"
 #include "common/sip/msg.h"
 
+#define DOMAINS_ON_PAGE 500 /* connected ones */
 #define BLOCKS_SHOWN 100 /* by status; `domain blocks` shows all */
 
 static const char *const side_name[] = { [SIDE_EXTERNAL] = "external", [SIDE_INTERNAL] = "internal" };
@@ -171,6 +172,85 @@ json_t *report_status(const struct admin *a)
 	    "counters", counters(a), "reasons", reasons(a), "blocked", blocks_list(a, BLOCKS_SHOWN), "next_expiry", certificates_next(a));
 }
 
+/* ---- the page, and readiness ---- */
+
+/* The first certificate or CRL to end has ended: then some peers, or all, are refused. */
+static bool trust_ended(const struct admin *a)
+{
+	json_t *next = certificates_next(a);
+	bool ended = json_is_object(next) && json_integer_value(json_object_get(next, "not_after")) < clock_wall_s() &&
+		     strcmp(json_string_value(json_object_get(next, "kind")), "trust") != 0;
+
+	json_decref(next);
+	return ended;
+}
+
+const char *report_not_ready(const struct admin *a)
+{
+	uint64_t up = 0;
+
+	for (uint32_t i = 0; i < a->h->workers; i++)
+		up += counter_get(&a->h->counters[i].containers_up);
+	if (atomic_load(&a->h->master->draining))
+		return "draining";
+	if (up == 0)
+		return "no container is up";
+	return trust_ended(a) ? "a certificate or CRL of ours has ended" : NULL;
+}
+
+static json_t *latencies(const struct admin *a)
+{
+	json_t *out = json_array();
+
+	for (unsigned b = 0; b < LATENCY_BUCKETS; b++) {
+		uint64_t n = 0;
+
+		for (uint32_t i = 0; i < a->h->workers; i++)
+			n += counter_get(&a->h->counters[i].latency[b]);
+		json_array_append_new(out, json_pack("{s:f, s:I}", "up_to", (double)latency_edge_ns(b) / 1e9, "messages", (json_int_t)n));
+	}
+	return out;
+}
+
+static void each_row(const struct admin *a, void (*see)(void *ctx, uint32_t worker, const struct conn_row_text *t, uint64_t messages),
+    void *ctx);
+
+/* Of each domain that is connected: how often, what came, and when the first certificate that it showed ends. */
+static void sum_row(void *ctx, uint32_t worker, const struct conn_row_text *t, uint64_t messages)
+{
+	json_t *all = ctx, *one = json_object_get(all, t->domain);
+
+	if (!t->domain[0] || (!one && json_object_size(all) >= DOMAINS_ON_PAGE))
+		return;
+	if (!one) {
+		one = json_pack("{s:i, s:i, s:I}", "connections", 0, "messages", 0, "not_after", (json_int_t)t->not_after);
+		if (!one || json_object_set_new(all, t->domain, one) != 0)
+			return;
+	}
+	json_integer_set(json_object_get(one, "connections"), json_integer_value(json_object_get(one, "connections")) + 1);
+	json_integer_set(json_object_get(one, "messages"),
+	    json_integer_value(json_object_get(one, "messages")) + (json_int_t)messages);
+	if (t->not_after && (int64_t)t->not_after < json_integer_value(json_object_get(one, "not_after")))
+		json_integer_set(json_object_get(one, "not_after"), (json_int_t)t->not_after);
+}
+
+json_t *report_page(const struct admin *a)
+{
+	json_t *out = report_status(a), *domains = json_object(), *certificates = certificates_report(a);
+	const char *why = report_not_ready(a);
+	json_t *more;
+
+	each_row(a, sum_row, domains);
+	more = json_pack("{s:b, s:s?, s:o, s:o, s:O}", "ready", why == NULL, "not_ready", why, "latency", latencies(a), "connected",
+	    domains, "certificates", json_object_get(certificates, "certificates"));
+	json_decref(certificates);
+	if (!out || json_object_update_new(out, more) != 0) {
+		json_decref(out);
+		return NULL;
+	}
+	return out;
+}
+
 /* ---- connections ---- */
 
 static json_t *connection(uint32_t worker, const struct conn_row_text *t, uint64_t messages)
@@ -286,6 +366,23 @@ json_t *report_domains(const struct admin *a, size_t limit)
 
 	for (uint64_t i = 0; i < count && i < limit; i++)
 		json_array_append_new(rows, domain_row(a, counts, (uint32_t)i));
+	json_decref(counts);
+	return json_pack("{s:b, s:I, s:o}", "ok", 1, "count", (json_int_t)count, "domains", rows);
+}
+
+json_t *report_search(const struct admin *a, const char *part, size_t limit)
+{
+	json_t *rows = json_array(), *counts = count_connections(a);
+	uint64_t count = a->img->h->domains.count;
+
+	for (uint64_t i = 0; i < count && json_array_size(rows) < limit; i++) {
+		struct span name = image_ref_text(a->img, a->img->domain[i].name);
+		char copy[HOST_MAX + 1] = "";
+
+		memcpy(copy, name.p, MIN(name.len, sizeof(copy) - 1));
+		if (strcasestr(copy, part))
+			json_array_append_new(rows, domain_row(a, counts, (uint32_t)i));
+	}
 	json_decref(counts);
 	return json_pack("{s:b, s:I, s:o}", "ok", 1, "count", (json_int_t)count, "domains", rows);
 }

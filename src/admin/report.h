@@ -16,6 +16,15 @@ MUST_USE json_t *report_status(const struct admin *a);
 MUST_USE json_t *report_connections(const struct admin *a, const char *domain); /* NULL: all */
 MUST_USE json_t *report_domains(const struct admin *a, size_t limit);
 
+/* Those whose name holds `part`, in any case. */
+MUST_USE json_t *report_search(const struct admin *a, const char *part, size_t limit);
+
+/* The status, and what the status page shows besides. */
+MUST_USE json_t *report_page(const struct admin *a);
+
+/* Why no calls should be sent here, static text; NULL: they may. */
+const char *report_not_ready(const struct admin *a);
+
 /* The entry of a DN in text form, or the nearest one and how it differs. */
 MUST_USE json_t *report_lookup(const struct admin *a, const char *dn);
 

@@ -72,6 +72,7 @@ struct heritage {
 	int image_fd;
 	int keys_fd;		     /* workers only; else -1 */
 	int control_socket_fd;	     /* admin: listening Unix socket; else -1 */
+	int admin_fd;		     /* admin: listening socket of its HTTP server; else -1 */
 	int resolver_fd;	     /* worker: its end of its channel to the resolver (resolve_msg.h); else -1 */
 	int *question_fds;	     /* resolver: the other ends, [workers], malloc'ed; else NULL */
 	size_t socket_count;

@@ -16,7 +16,7 @@
 #include "common/siphash.h"
 
 #define IMAGE_MAGIC 0x3144525750495331ULL
-#define IMAGE_VERSION 3
+#define IMAGE_VERSION 4
 #define IMAGE_NONE UINT32_MAX /* "no index" */
 
 struct image_str {
@@ -360,6 +360,7 @@ struct image_process {
 	struct image_str user, control_socket, state_dir, pid_file, admin_host;
 	uint8_t control_socket_given; /* not the default: failing to bind it is fatal */
 	uint8_t pad2[7];
+	struct image_section admin_allow; /* struct image_cidr; none: loopback alone */
 };
 
 struct image_log {

@@ -55,7 +55,6 @@ static bool is_loopback(const uint8_t addr[static 16])
 	return memcmp(addr, v6, 16) == 0 || (addr_is_ipv4(addr) && addr[12] == 127);
 }
 
-/* `admin` has no effect yet, but what it says is checked. */
 static void read_admin(struct config *c, const struct config_node *root)
 {
 	struct image_process *p = &image_builder_header(c->b)->process;
@@ -65,7 +64,7 @@ static void read_admin(struct config *c, const struct config_node *root)
 
 	p->admin_host = image_put_text(c->b, config_text(&n, "host", ""));
 	p->admin_port = (uint16_t)config_integer(&n, "port", 0, 65535, 0);
-	(void)config_cidrs(c, &allow); /* checked */
+	p->admin_allow = config_cidrs(c, &allow);
 	if (!host.value || !config_resolve(c, &host, 0, addr))
 		return;
 	if (!is_loopback(addr) && config_list_count(&allow) == 0)

@@ -45,6 +45,8 @@ static int start(struct master *m, int *pid_fd)
 	if (rc == 0)
 		rc = startup_control_socket(m);
 	if (rc == 0)
+		rc = startup_admin_socket(m);
+	if (rc == 0)
 		rc = startup_questions(m);
 	if (rc == 0)
 		rc = startup_children(m, processes, ARRAY_LEN(processes));
@@ -65,6 +67,7 @@ static int run(const char *config_path)
 		.config_path = config_path,
 		.current = { .image_fd = -1, .keys_fd = -1 },
 		.control_socket_fd = -1,
+		.admin_fd = -1,
 		.log_fd = -1,
 		.reload = { .loader = { .fd = -1, .result = { -1, -1 } }, .next = { .image_fd = -1, .keys_fd = -1 },
 			.fading = { .image_fd = -1, .keys_fd = -1 }, .fade_at = NEVER, .log_fd = -1, .deadline = NEVER },

@@ -107,6 +107,7 @@ struct master {
 	int log_pipe[2];
 	int mail_fds[WORKERS_MAX]; /* eventfds; one for each worker */
 	int control_socket_fd; /* -1: none */
+	int admin_fd;	       /* likewise */
 	int (*questions)[2];   /* of each worker: its channel to the resolver, the worker's end first; kept for replacements */
 	struct reload reload;
 	uint64_t blocks_save_at; /* domain_blocks: when to try again to save what is not saved */

@@ -25,7 +25,7 @@ static int by_number(const void *a, const void *b)
 /* Close everything but what the heritage names. */
 static int close_others(const struct heritage *h)
 {
-	size_t n = 0, max = h->socket_count + 2 * (size_t)h->workers + 9;
+	size_t n = 0, max = h->socket_count + 2 * (size_t)h->workers + 10;
 	int *keep = malloc(max * sizeof(*keep));
 	unsigned from = STDERR_FILENO + 1;
 
@@ -37,6 +37,7 @@ static int close_others(const struct heritage *h)
 	keep[n++] = h->image_fd;
 	keep[n++] = h->keys_fd;
 	keep[n++] = h->control_socket_fd;
+	keep[n++] = h->admin_fd;
 	keep[n++] = h->resolver_fd;
 	for (size_t i = 0; h->question_fds && i < h->workers; i++)
 		keep[n++] = h->question_fds[i];
@@ -168,6 +169,7 @@ static int fill_heritage(const struct master *m, const struct child *c, int cont
 		.image_fd = m->current.image_fd,
 		.keys_fd = worker ? m->current.keys_fd : -1,
 		.control_socket_fd = admin ? m->control_socket_fd : -1,
+		.admin_fd = admin ? m->admin_fd : -1,
 		.resolver_fd = worker ? m->questions[c->index][0] : -1,
 		.mail_fds = worker ? m->mail_fds : NULL,
 		.uid = m->run_as.uid,

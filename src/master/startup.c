@@ -311,6 +311,24 @@ int startup_control_socket(struct master *m)
 	return p->control_socket_given ? EXIT_FAILURE : 0;
 }
 
+int startup_admin_socket(struct master *m)
+{
+	const struct image_process *p = &m->current.img->h->process;
+	char *host = generation_text(&m->current, p->admin_host);
+	char why[512] = "out of memory";
+
+	if (host && !host[0]) {
+		free(host);
+		return 0;
+	}
+	m->admin_fd = host ? admin_socket_open(host, p->admin_port, why) : -1;
+	free(host);
+	if (m->admin_fd >= 0)
+		return 0;
+	say("%s", why);
+	return EXIT_FAILURE;
+}
+
 int startup_questions(struct master *m)
 {
 	int rc = 0;

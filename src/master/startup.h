@@ -29,6 +29,8 @@ MUST_USE int startup_regions(struct master *m, size_t open_files);
 MUST_USE int startup_blocks(struct master *m);
 MUST_USE int startup_listeners(struct master *m);
 MUST_USE int startup_control_socket(struct master *m);
+/* The admin process's HTTP server, where one is configured. */
+MUST_USE int startup_admin_socket(struct master *m);
 /* The channels between workers and resolver. */
 MUST_USE int startup_questions(struct master *m);
 /* The rows of the process table become children that are due at once. */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -182,6 +183,41 @@ int control_socket_open(const char *path, char why[static 512])
 	if (fd >= 0)
 		(void)close(fd); /* the reason is in why */
 	(void)snprintf(why, 512, "cannot make the control socket %s: %s", path, strerror(-rc));
+	return -1;
+}
+
+static int listen_at(const struct addrinfo *at)
+{
+	int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1, error;
+
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 && bind(fd, at->ai_addr, at->ai_addrlen) == 0 &&
+	    listen(fd, 64) == 0)
+		return fd;
+	error = errno;
+	close(fd);
+	return -error;
+}
+
+int admin_socket_open(const char *host, uint16_t port, char why[static 512])
+{
+	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV };
+	struct addrinfo *found = NULL;
+	char service[8];
+	int rc, fd;
+
+	(void)snprintf(service, sizeof(service), "%u", port);
+	rc = getaddrinfo(host, service, &hints, &found);
+	if (rc != 0) {
+		(void)snprintf(why, 512, "/admin/host: %.256s: %s", host, gai_strerror(rc));
+		return -1;
+	}
+	fd = listen_at(found);
+	freeaddrinfo(found);
+	if (fd >= 0)
+		return fd;
+	(void)snprintf(why, 512, "/admin: cannot listen on %.256s port %u: %s", host, port, strerror(-fd));
 	return -1;
 }
 

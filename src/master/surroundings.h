@@ -35,6 +35,9 @@ void pid_file_remove(const char *path, int fd);
  */
 MUST_USE int control_socket_open(const char *path, char why[static 512]);
 
+/* A listening TCP socket for the admin process's HTTP server; `host` is an address or a name.  -1 with the reason. */
+MUST_USE int admin_socket_open(const char *host, uint16_t port, char why[static 512]);
+
 struct run_as {
 	uid_t uid;
 	gid_t gid;

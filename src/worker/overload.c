@@ -96,6 +96,8 @@ static bool lags(struct worker *w, const struct sip_msg *msg, bool has_token)
 void overload_turn(struct worker *w)
 {
 	w->load.turn_ns = clock_mono_ns() - w->now;
+	if (w->requests)
+		counters_latency(w->counters, w->load.turn_ns, w->requests);
 }
 
 /* ---- for others ---- */

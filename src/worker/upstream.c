@@ -188,6 +188,18 @@ size_t upstreams_down(const struct worker *w)
 	return n;
 }
 
+void upstreams_count(const struct worker *w)
+{
+	size_t up = 0, all = 0;
+
+	for (const struct upstream *u = w->upstreams->first; u; u = u->next) {
+		all += u->server != NULL;
+		up += u->server && u->state == STATE_UP;
+	}
+	counter_set(&w->counters->containers_up, up);
+	counter_set(&w->counters->containers_down, all - up);
+}
+
 /* Its connection ends; true once nothing of it is left that may ask whom we expected there. */
 static bool let_go(struct worker *w, struct upstream *u)
 {

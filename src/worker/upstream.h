@@ -75,6 +75,9 @@ uint64_t upstreams_tick(struct worker *w);
 /* Containers that have no connection, nor one under way. */
 size_t upstreams_down(const struct worker *w);
 
+/* Tell the counters how many are up, and how many are not. */
+void upstreams_count(const struct worker *w);
+
 /* Which container does a connection from inside, and this request on it, come from?  NULL: none that is configured. */
 const struct image_server *upstream_sender(const struct worker *w, const struct conn *c, const struct sip_msg *msg);
 

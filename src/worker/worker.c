@@ -271,6 +271,7 @@ static void every_second(struct worker *w)
 		return;
 	w->wall = wall;
 	blocked_follow(w); /* one may have ended */
+	upstreams_count(w);
 	w->log_budget = LOG_LINES;
 	counter_set(&w->counters->log_dropped, log_dropped());
 	if (getrusage(RUSAGE_SELF, &ru) == 0)

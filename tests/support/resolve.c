@@ -77,7 +77,7 @@ static void start(void)
 {
 	int pair[2];
 	struct heritage h = { .workers = 1, .log_fd = STDERR_FILENO, .image_fd = generation.image_fd, .keys_fd = -1,
-		.log_pipe_fd = -1, .control_socket_fd = -1, .resolver_fd = -1, .question_fds = &questions[1] };
+		.log_pipe_fd = -1, .control_socket_fd = -1, .admin_fd = -1, .resolver_fd = -1, .question_fds = &questions[1] };
 
 	must(ctl_pair(pair) == 0, "no channel");
 	h.control_fd = pair[1];

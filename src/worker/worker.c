@@ -280,14 +280,15 @@ static void every_second(struct worker *w)
 }
 
 /*
- * How long to wait.  While each receive brings several requests, or many
+ * How long to wait.  While each receive brings many messages, or very many
  * completions come at once, a short wait for more of them makes records and
- * sends larger; a lonely request is never held up.
+ * sends larger; a lonely request is never held up, nor are those of a steady
+ * rate that a core carries easily.
  */
 static struct ring_wait plan_wait(struct worker *w, uint64_t due)
 {
 	struct ring_wait wait = { .timeout_ns = UINT64_MAX, .batch = 1 };
-	bool busy = w->requests > 2 * w->receives || w->completions >= 32;
+	bool busy = w->requests > 6 * w->receives || w->completions >= 128;
 
 	if (post_pending(w) || w->lists[LIST_AGAIN].first || w->lists[LIST_PARKED].first || (w->sweep != UINT32_MAX && w->sweep > 0)) {
 		wait.timeout_ns = 0;

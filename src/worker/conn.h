@@ -175,6 +175,7 @@ struct worker {
 	uint64_t turn;
 	unsigned handshake_steps; /* left in this turn */
 	unsigned completions, receives, requests; /* of this turn: for the wait */
+	uint64_t messages, messages_before, messages_trimmed; /* in all; a second ago; when the heap was trimmed */
 	uint32_t sweep;	  /* next slot to look at for re-judging; UINT32_MAX: pass is over */
 	bool reloaded;	  /* the pass under way is the first one after a reload */
 	uint64_t sweep_next; /* when the next pass begins */

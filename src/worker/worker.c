@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -261,6 +262,19 @@ static bool drained(const struct worker *w)
 	return true;
 }
 
+#define QUIET 100	/* messages in a second */
+#define WORTH_IT 1000 /* messages since the heap was trimmed */
+
+/* What a busy time has left free between what lives on goes back to the system, in the first quiet second. */
+static void trim(struct worker *w)
+{
+	if (w->messages - w->messages_before < QUIET && w->messages - w->messages_trimmed >= WORTH_IT) {
+		(void)malloc_trim(0);
+		w->messages_trimmed = w->messages;
+	}
+	w->messages_before = w->messages;
+}
+
 static void every_second(struct worker *w)
 {
 	struct worker_state *state = &w->h->states[w->h->worker];
@@ -272,6 +286,7 @@ static void every_second(struct worker *w)
 	w->wall = wall;
 	blocked_follow(w); /* one may have ended */
 	upstreams_count(w);
+	trim(w);
 	w->log_budget = LOG_LINES;
 	counter_set(&w->counters->log_dropped, log_dropped());
 	if (getrusage(RUSAGE_SELF, &ru) == 0)
@@ -308,6 +323,7 @@ static void begin_turn(struct worker *w)
 	w->turn++;
 	w->now = clock_mono_ns();
 	w->handshake_steps = HANDSHAKE_STEPS;
+	w->messages += w->requests;
 	w->completions = w->receives = w->requests = 0;
 	counter_add(&w->counters->turns, 1);
 	every_second(w);

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -11,6 +12,7 @@ import subprocess
 
 from harness import FlowTest, free_port, main, request, wait_for
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 SAMPLE = re.compile(r'([a-z_:][a-z0-9_:]*)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (-?[0-9.e+-]+|\+Inf|NaN)')
 
 
@@ -70,6 +72,16 @@ class Http(FlowTest):
         if shutil.which("promtool"):
             done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=30)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_what_is_shipped_names_metrics_that_exist(self):
+        self.begin()
+        known = {n for _, (_, _, samples) in self.metrics().items() for n, _ in samples}
+        for file in ("config/grafana.json", "config/alerts.yml"):
+            text = (ROOT / file).read_text()
+            names = set(re.findall(r"\bsipward_[a-z_]+", text))
+            self.assertGreater(len(names), 8, file)
+            self.assertEqual(names - known, set(), file)
+        json.loads((ROOT / "config/grafana.json").read_text())
 
     def test_counts_what_happens(self):
         self.begin()

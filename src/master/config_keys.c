@@ -249,7 +249,7 @@ static const struct config_key top[] = {
 	{ "affinity_failure_status", I },
 	{ "token_lifetime", I },
 	{ "log", O, &log_keys },
-	{ "admin", O, &admin_keys, IDLE },
+	{ "admin", O, &admin_keys },
 	{ "control_socket", S },
 	{ "state_dir", S },
 	{ "pid_file", S },

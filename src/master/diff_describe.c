@@ -162,6 +162,7 @@ void describe_settings(const struct image *img, struct fields *f)
 	numbers(img, f);
 	choice(f, "foreign_request_uri", config_foreign_uri, h->foreign_request_uri);
 	choice(f, "outbound_match", config_outbound_match, h->outbound_match_to);
+	cidrs(img, f, "admin.allow", h->process.admin_allow);
 	fields_text(f, "default_cluster", image_text(img, img->cluster[h->default_cluster].name));
 	fields_text(f, "overload.reason", image_text(img, h->overload_reason));
 	fields_text(f, "state_dir", image_text(img, h->process.state_dir));

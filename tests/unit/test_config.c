@@ -318,7 +318,7 @@ static const struct {
 	{ "{ " TWO_CAS ", \"external_domains\": [ { \"domain\": \"a.example\", \"distinguished_name\": \"CN=a\", \"trust\": \"ca.pem\" }, { \"domain\": \"b.example\" } ] }", NULL },
 	{ "{ \"external_domains\": [] }", NULL },
 	{ "{ \"external_domain_files\": [\"domains/*.json\"] }", ": /external_domain_files/0: warning: \"domains/*.json\" names no file now" },
-	{ "{ \"admin\": { \"host\": \"127.0.0.1\", \"port\": 9061 } }", ": /admin: warning: \"admin\" is not supported by this version and has no effect" },
+	{ "{ \"admin\": { \"host\": \"127.0.0.1\", \"port\": 9061 } }", NULL },
 	{ "{ \"log\": { \"access\": \"a.log\" } }", ": /log/access: warning: " },
 	{ "{ \"outbound_match\": \"to\" }", NULL },
 	{ "{ \"outbound_match\": \"route\" }", NULL },

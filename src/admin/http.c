@@ -95,10 +95,32 @@ static const struct {
 	{ "/domains.json", search },
 };
 
+static bool is_loopback(const uint8_t addr[static 16])
+{
+	static const uint8_t v6[16] = { [15] = 1 };
+
+	return memcmp(addr, v6, 16) == 0 || (addr_is_ipv4(addr) && addr[12] == 127);
+}
+
+/* A stranger's web page that has its own name lead to this machine: a browser here would read for it. */
+static bool rebound(const struct admin *a, struct MHD_Connection *c)
+{
+	const char *text = MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
+	struct span host = text ? span_str(text) : SPAN_NONE;
+	uint8_t addr[16];
+
+	if (a->img->h->process.admin_allow.count || !host.len)
+		return false;
+	host = *text == '[' ? span_head(span_from(host, 1), span_find(span_from(host, 1), ']')) : span_head(host, span_find(host, ':'));
+	return !span_ieq(host, SPAN("localhost")) && !(addr_parse(host, addr) && is_loopback(addr));
+}
+
 static struct page page_of(struct admin *a, struct MHD_Connection *c, const char *path, const char *method)
 {
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
 		return of_text(MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+	if (rebound(a, c))
+		return of_text(MHD_HTTP_MISDIRECTED_REQUEST, "ask for 127.0.0.1, ::1 or localhost, or configure \"allow\"\n");
 	for (size_t i = 0; i < ARRAY_LEN(pages); i++)
 		if (strcmp(path, pages[i].path) == 0)
 			return pages[i].make(a, c);
@@ -155,13 +177,12 @@ static enum MHD_Result answer(void *ctx, struct MHD_Connection *c, const char *p
 /* Loopback, or who is in /admin/allow. */
 static enum MHD_Result may_connect(void *ctx, const struct sockaddr *from, socklen_t len)
 {
-	static const uint8_t v6_loopback[16] = { [15] = 1 };
 	const struct admin *a = ctx;
 	uint8_t addr[16];
 
 	(void)addr_from_sockaddr(from, addr);
 	if (a->img->h->process.admin_allow.count == 0)
-		return memcmp(addr, v6_loopback, 16) == 0 || (addr_is_ipv4(addr) && addr[12] == 127) ? MHD_YES : MHD_NO;
+		return is_loopback(addr) ? MHD_YES : MHD_NO;
 	return image_cidr_has(a->img, a->img->h->process.admin_allow, addr) ? MHD_YES : MHD_NO;
 }
 

@@ -166,6 +166,16 @@ class Http(FlowTest):
                     pass
         self.assertEqual(self.get("/healthz")[0], 200)
 
+    def test_no_other_name_leads_here(self):
+        self.begin()
+        c = http.client.HTTPConnection("127.0.0.1", self.http, timeout=5)
+        for host, status in (("evil.example", 421), ("localhost:1", 200), ("[::1]", 200), ("127.0.0.1.evil.example", 421)):
+            c.request("GET", "/status.json", headers={"Host": host})
+            answer = c.getresponse()
+            answer.read()
+            self.assertEqual(answer.status, status, host)
+        c.close()
+
     def test_only_who_is_allowed(self):
         self.begin(admin={"allow": ["127.0.0.7/32"]})
         self.assertEqual(self.get("/healthz", source="127.0.0.7")[0], 200)

@@ -95,13 +95,6 @@ static const struct {
 	{ "/domains.json", search },
 };
 
-static bool is_loopback(const uint8_t addr[static 16])
-{
-	static const uint8_t v6[16] = { [15] = 1 };
-
-	return memcmp(addr, v6, 16) == 0 || (addr_is_ipv4(addr) && addr[12] == 127);
-}
-
 /* A stranger's web page that has its own name lead to this machine: a browser here would read for it. */
 static bool rebound(const struct admin *a, struct MHD_Connection *c)
 {
@@ -112,7 +105,7 @@ static bool rebound(const struct admin *a, struct MHD_Connection *c)
 	if (a->img->h->process.admin_allow.count || !host.len)
 		return false;
 	host = *text == '[' ? span_head(span_from(host, 1), span_find(span_from(host, 1), ']')) : span_head(host, span_find(host, ':'));
-	return !span_ieq(host, SPAN("localhost")) && !(addr_parse(host, addr) && is_loopback(addr));
+	return !span_ieq(host, SPAN("localhost")) && !(addr_parse(host, addr) && addr_is_loopback(addr));
 }
 
 static struct page page_of(struct admin *a, struct MHD_Connection *c, const char *path, const char *method)
@@ -182,7 +175,7 @@ static enum MHD_Result may_connect(void *ctx, const struct sockaddr *from, sockl
 
 	(void)addr_from_sockaddr(from, addr);
 	if (a->img->h->process.admin_allow.count == 0)
-		return is_loopback(addr) ? MHD_YES : MHD_NO;
+		return addr_is_loopback(addr) ? MHD_YES : MHD_NO;
 	return image_cidr_has(a->img, a->img->h->process.admin_allow, addr) ? MHD_YES : MHD_NO;
 }
 

@@ -32,6 +32,13 @@ bool addr_is_ipv4(const uint8_t addr[static 16])
 	return memcmp(addr, mapped, sizeof(mapped)) == 0;
 }
 
+bool addr_is_loopback(const uint8_t addr[static 16])
+{
+	static const uint8_t v6[16] = { [15] = 1 };
+
+	return memcmp(addr, v6, 16) == 0 || (addr_is_ipv4(addr) && addr[12] == 127);
+}
+
 socklen_t addr_to_sockaddr(const uint8_t addr[static 16], uint16_t port, struct sockaddr_storage *out)
 {
 	memset(out, 0, sizeof(*out));

@@ -27,4 +27,7 @@ MUST_USE bool addr_parse(struct span text, uint8_t addr[static 16]);
 
 bool addr_is_ipv4(const uint8_t addr[static 16]);
 
+/* 127.0.0.0/8 or ::1. */
+bool addr_is_loopback(const uint8_t addr[static 16]);
+
 #endif

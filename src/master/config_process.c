@@ -48,13 +48,6 @@ static struct image_str own_path(struct config *c, const struct config_node *n, 
 	return s;
 }
 
-static bool is_loopback(const uint8_t addr[static 16])
-{
-	static const uint8_t v6[16] = { [15] = 1 };
-
-	return memcmp(addr, v6, 16) == 0 || (addr_is_ipv4(addr) && addr[12] == 127);
-}
-
 static void read_admin(struct config *c, const struct config_node *root)
 {
 	struct image_process *p = &image_builder_header(c->b)->process;
@@ -67,7 +60,7 @@ static void read_admin(struct config *c, const struct config_node *root)
 	p->admin_allow = config_cidrs(c, &allow);
 	if (!host.value || !config_resolve(c, &host, 0, addr))
 		return;
-	if (!is_loopback(addr) && config_list_count(&allow) == 0)
+	if (!addr_is_loopback(addr) && config_list_count(&allow) == 0)
 		config_bad(&host, "found \"%s\", which others can reach; expected \"allow\" with the addresses that may connect, or a loopback address",
 		    json_string_value(host.value));
 }

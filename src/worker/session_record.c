@@ -205,6 +205,6 @@ bool session_record_open(EVP_CIPHER_CTX *seal, struct span id, struct span bindi
 	len -= NONCE + TAG;
 	memcpy(data, record + NONCE + TAG, len);
 	ok = crypt(seal, false, record, id, binding, data, len, tag) && take_apart(data, len, out);
-	OPENSSL_cleanse(data, sizeof(data));
+	OPENSSL_cleanse(data, len);
 	return ok;
 }

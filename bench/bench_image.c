@@ -7,11 +7,10 @@
  * caches.  What it costs to go through the keys is in every line, and alone in
  * the first.
  */
-#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "bench/repeat.h"
 #include "common/dn.h"
 #include "common/image.h"
 #include "master/image_build.h"
@@ -26,14 +25,6 @@ struct key {
 };
 
 static struct key *keys;
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
 
 static void fail(const char *what)
 {
@@ -160,12 +151,12 @@ static void measure(const struct image *img, const struct line *l, unsigned entr
 	for (unsigned i = 0; i < KEYS; i++)
 		set_key(&keys[i], l->before, entry_of(i, entries, l->step), l->behind, l->what == DN);
 	for (unsigned r = 0; r < ROUNDS; r++) {
-		double from = now(), ns;
+		double from = repeat_now(), ns;
 
 		found = 0;
 		for (unsigned i = 0; i < KEYS; i++)
 			found += look_up(img, l->what, &keys[i]);
-		ns = (now() - from) / KEYS * 1e9;
+		ns = (repeat_now() - from) / KEYS * 1e9;
 		best = ns < best ? ns : best;
 	}
 	if (l->what != NOTHING && found != (l->hit && !(entries == 1 && l->step == 3) ? KEYS : 0))

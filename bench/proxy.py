@@ -82,7 +82,7 @@ class Proxy:
     """A running proxy with a container behind it; a context manager that stops both."""
 
     def __init__(self, name, build, pki, edge, names, workers=1):
-        self.name, self.build, self.workers = name, build, workers
+        self.name, self.build, self.pki, self.workers = name, build, pki, workers
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"compare-{name}-"))
         self.folder.chmod(0o755)
         self.port, inside, self.sink_port = free_ports(3)
@@ -135,6 +135,25 @@ class Proxy:
         counts = self.sink.communicate()[0]
         shutil.rmtree(self.folder, ignore_errors=True)
         return counts
+
+    def load(self, *arguments, before=()):
+        """Start sipward-load against it, as the peer that it trusts; `before`: what is to start that."""
+        return start_on(report.CORES[-1:], [*before, self.build / "sipward-load", "--connect", f"127.0.0.1:{self.port}", "--ca", self.pki / "ca.pem",
+                        "--sni", "edge.example", "--cert", self.pki / "partner.pem", "--key", self.pki / "partner.key", "--announce", *arguments],
+                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def follow(self, load):
+        """Wait for the load: (what it counted, what it said else, our CPU seconds and memory as its measured part began and ended)."""
+        at, said = {}, ""
+        for line in load.stderr:
+            if line.strip() in ("measuring", "measured"):
+                at[line.strip()] = self.cpu_seconds(), self.memory_kib()
+            else:
+                said += line
+        out = load.stdout.read()
+        if load.wait() not in (0, 1) or not out or len(at) < 2:
+            raise SystemExit(f"sipward-load failed: {said}")
+        return json.loads(out), said.strip(), at
 
     def cpu_seconds(self):
         return sum(family(self.process.pid).values()) / TICKS

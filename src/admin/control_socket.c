@@ -148,7 +148,7 @@ static void command(struct admin *a, struct client *c, const json_t *question)
 	else if (strcmp(name, "connections") == 0)
 		answer(c, report_connections(a, json_string_value(json_object_get(question, "domain"))));
 	else if (strcmp(name, "domains") == 0)
-		answer(c, report_domains(a, DOMAINS_SHOWN));
+		answer(c, report_domains(a, "", DOMAINS_SHOWN));
 	else if (strcmp(name, "lookup") == 0)
 		answer(c, dn ? report_lookup(a, dn) : report_error("lookup wants \"dn\""));
 	else if (strcmp(name, "certificates") == 0)

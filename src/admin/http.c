@@ -72,9 +72,7 @@ static struct page search(struct admin *a, struct MHD_Connection *c)
 {
 	const char *q = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "q");
 
-	if (!q || !*q)
-		return of_json(report_domains(a, FOUND_MAX));
-	return of_json(strchr(q, '=') ? report_lookup(a, q) : report_search(a, q, FOUND_MAX));
+	return of_json(q && strchr(q, '=') ? report_lookup(a, q) : report_domains(a, q ? q : "", FOUND_MAX));
 }
 
 static struct page root(struct admin *a, struct MHD_Connection *c)

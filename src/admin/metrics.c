@@ -6,9 +6,7 @@
 
 #include "admin/certificates.h"
 #include "admin/report.h"
-#include "common/peer.h"
-#include "common/policy/inspect.h"
-#include "common/sip/msg.h"
+#include "admin/totals.h"
 
 static void family(FILE *out, const char *name, const char *type, const char *help)
 {
@@ -46,71 +44,29 @@ static void worker_states(const struct admin *a, FILE *out)
 		fprintf(out, "sipward_worker_start_time_seconds{worker=\"%u\"} %" PRIu64 "\n", w, (uint64_t)atomic_load(&a->h->states[w].started));
 }
 
-/* Of all workers. */
-static uint64_t reason_sum(const struct admin *a, size_t offset, int i)
-{
-	uint64_t n = 0;
-
-	for (uint32_t w = 0; w < a->h->workers; w++)
-		n += counter_get((const _Atomic uint64_t *)(const void *)((const char *)&a->h->counters[w] + offset) + i);
-	return n;
-}
-
-static const char *fault_text(int i)
-{
-	return fault_name((enum fault)i);
-}
-
-static const char *refusal_text(int i)
-{
-	return refusal_name((enum refusal)i);
-}
-
-static const char *verdict_text(int i)
-{
-	return peer_verdict_name((enum peer_verdict)i);
-}
-
 /* Every reason has its series from the beginning, so that the first one is seen as an increase. */
 static void reasons(const struct admin *a, FILE *out)
 {
-	static const struct {
-		const char *name, *help;
-		size_t offset;
-		int count;
-		const char *(*text)(int);
-	} tables[] = {
-		{ "sipward_malformed_total", "Messages refused as not well formed, by what is wrong with them",
-		    offsetof(struct counters, fault), FAULT_COUNT, fault_text },
-		{ "sipward_refusals_total", "Well-formed messages refused or dropped, by reason", offsetof(struct counters, refusal),
-		    REFUSAL_COUNT, refusal_text },
-		{ "sipward_peer_verdicts_total", "Peers that were refused or taken as untrusted, by why they are not trusted",
-		    offsetof(struct counters, verdict), PEER_VERDICT_COUNT, verdict_text },
-	};
-
-	for (size_t t = 0; t < ARRAY_LEN(tables); t++) {
-		family(out, tables[t].name, "counter", tables[t].help);
-		for (int i = 1; i < tables[t].count; i++) /* 0: nothing is wrong */
-			fprintf(out, "%s{reason=\"%s\"} %" PRIu64 "\n", tables[t].name, tables[t].text(i), reason_sum(a, tables[t].offset, i));
+	for (const struct totals_reasons *t = totals_reasons; t < totals_reasons + TOTALS_REASONS; t++) {
+		family(out, t->metric, "counter", t->sentence);
+		for (int i = 1; i < t->count; i++)
+			fprintf(out, "%s{reason=\"%s\"} %" PRIu64 "\n", t->metric, t->name(i), totals_reason(a, t, i));
 	}
 }
 
 static void turns(const struct admin *a, FILE *out)
 {
-	uint64_t n = 0, sum = 0;
+	uint64_t n = 0;
 
 	family(out, "sipward_forwarding_seconds", "histogram",
 	    "Time from the wake-up that received a message to the end of the turn in which it was handed on");
 	for (unsigned i = 0; i < LATENCY_BUCKETS; i++) {
-		for (uint32_t w = 0; w < a->h->workers; w++)
-			n += counter_get(&a->h->counters[w].latency[i]);
+		n += totals_latency(a, i);
 		if (i + 1 < LATENCY_BUCKETS)
 			fprintf(out, "sipward_forwarding_seconds_bucket{le=\"%.9g\"} %" PRIu64 "\n", (double)latency_edge_ns(i) / 1e9, n);
 	}
-	for (uint32_t w = 0; w < a->h->workers; w++)
-		sum += counter_get(&a->h->counters[w].latency_sum);
 	fprintf(out, "sipward_forwarding_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\nsipward_forwarding_seconds_sum %.9f\nsipward_forwarding_seconds_count %" PRIu64 "\n",
-	    n, (double)sum / 1e9, n);
+	    n, (double)totals_of(a, offsetof(struct counters, latency_sum)) / 1e9, n);
 }
 
 /* A label's value: Prometheus escapes backslash, quote and line feed. */

@@ -5,11 +5,10 @@
 
 #include "admin/blocks.h"
 #include "admin/certificates.h"
+#include "admin/totals.h"
 #include "common/clock.h"
 #include "common/dn.h"
 #include "common/peer.h"
-#include "common/policy/inspect.h"
-#include "common/sip/msg.h"
 
 #define DOMAINS_ON_PAGE 500 /* connected ones */
 #define BLOCKS_SHOWN 100 /* by status; `domain blocks` shows all */
@@ -54,51 +53,32 @@ static json_t *number(uint64_t n)
 
 /* ---- status ---- */
 
-static uint64_t sum(const struct admin *a, const struct counter_row *row)
-{
-	uint64_t n = 0;
-
-	for (uint32_t i = 0; i < a->h->workers; i++)
-		n += counter_row_get(&a->h->counters[i], row);
-	return n;
-}
-
 static json_t *counters(const struct admin *a)
 {
 	json_t *out = json_object();
 
 	for (size_t i = 0; i < counter_row_count; i++)
-		json_object_set_new(out, counter_rows[i].field, number(sum(a, &counter_rows[i])));
+		json_object_set_new(out, counter_rows[i].field, number(totals_of(a, counter_rows[i].offset)));
 	return out;
 }
 
 /* Reasons that have occurred, with how often. */
 static json_t *reasons(const struct admin *a)
 {
-	json_t *faults = json_object(), *refusals = json_object(), *peers = json_object();
+	json_t *out = json_object();
 
-	for (uint32_t w = 0; w < a->h->workers; w++) {
-		const struct counters *c = &a->h->counters[w];
+	for (const struct totals_reasons *t = totals_reasons; t < totals_reasons + TOTALS_REASONS; t++) {
+		json_t *list = json_object();
 
-		for (int i = 0; i < COUNTERS_REASONS_MAX; i++) {
-			uint64_t f = counter_get(&c->fault[i]), r = counter_get(&c->refusal[i]), p = counter_get(&c->verdict[i]);
-			json_t *old;
+		for (int i = 0; i < t->count; i++) {
+			uint64_t n = totals_reason(a, t, i);
 
-			if (f && i < FAULT_COUNT) {
-				old = json_object_get(faults, fault_name((enum fault)i));
-				json_object_set_new(faults, fault_name((enum fault)i), number(f + (uint64_t)json_integer_value(old)));
-			}
-			if (r && i < REFUSAL_COUNT) {
-				old = json_object_get(refusals, refusal_name((enum refusal)i));
-				json_object_set_new(refusals, refusal_name((enum refusal)i), number(r + (uint64_t)json_integer_value(old)));
-			}
-			if (p && i < PEER_VERDICT_COUNT) {
-				old = json_object_get(peers, peer_verdict_name((enum peer_verdict)i));
-				json_object_set_new(peers, peer_verdict_name((enum peer_verdict)i), number(p + (uint64_t)json_integer_value(old)));
-			}
+			if (n)
+				json_object_set_new(list, t->name(i), number(n));
 		}
+		json_object_set_new(out, t->field, list);
 	}
-	return json_pack("{s:o, s:o, s:o}", "malformed", faults, "refused", refusals, "peers", peers);
+	return out;
 }
 
 static json_t *workers(const struct admin *a)
@@ -172,85 +152,6 @@ json_t *report_status(const struct admin *a)
 	    "counters", counters(a), "reasons", reasons(a), "blocked", blocks_list(a, BLOCKS_SHOWN), "next_expiry", certificates_next(a));
 }
 
-/* ---- the page, and readiness ---- */
-
-/* The first certificate or CRL to end has ended: then some peers, or all, are refused. */
-static bool trust_ended(const struct admin *a)
-{
-	json_t *next = certificates_next(a);
-	bool ended = json_is_object(next) && json_integer_value(json_object_get(next, "not_after")) < clock_wall_s() &&
-		     strcmp(json_string_value(json_object_get(next, "kind")), "trust") != 0;
-
-	json_decref(next);
-	return ended;
-}
-
-const char *report_not_ready(const struct admin *a)
-{
-	uint64_t up = 0;
-
-	for (uint32_t i = 0; i < a->h->workers; i++)
-		up += counter_get(&a->h->counters[i].containers_up);
-	if (atomic_load(&a->h->master->draining))
-		return "draining";
-	if (up == 0)
-		return "no container is up";
-	return trust_ended(a) ? "a certificate or CRL of ours has ended" : NULL;
-}
-
-static json_t *latencies(const struct admin *a)
-{
-	json_t *out = json_array();
-
-	for (unsigned b = 0; b < LATENCY_BUCKETS; b++) {
-		uint64_t n = 0;
-
-		for (uint32_t i = 0; i < a->h->workers; i++)
-			n += counter_get(&a->h->counters[i].latency[b]);
-		json_array_append_new(out, json_pack("{s:f, s:I}", "up_to", (double)latency_edge_ns(b) / 1e9, "messages", (json_int_t)n));
-	}
-	return out;
-}
-
-static void each_row(const struct admin *a, void (*see)(void *ctx, uint32_t worker, const struct conn_row_text *t, uint64_t messages),
-    void *ctx);
-
-/* Of each domain that is connected: how often, what came, and when the first certificate that it showed ends. */
-static void sum_row(void *ctx, uint32_t worker, const struct conn_row_text *t, uint64_t messages)
-{
-	json_t *all = ctx, *one = json_object_get(all, t->domain);
-
-	if (!t->domain[0] || (!one && json_object_size(all) >= DOMAINS_ON_PAGE))
-		return;
-	if (!one) {
-		one = json_pack("{s:i, s:i, s:I}", "connections", 0, "messages", 0, "not_after", (json_int_t)t->not_after);
-		if (!one || json_object_set_new(all, t->domain, one) != 0)
-			return;
-	}
-	json_integer_set(json_object_get(one, "connections"), json_integer_value(json_object_get(one, "connections")) + 1);
-	json_integer_set(json_object_get(one, "messages"),
-	    json_integer_value(json_object_get(one, "messages")) + (json_int_t)messages);
-	if (t->not_after && (int64_t)t->not_after < json_integer_value(json_object_get(one, "not_after")))
-		json_integer_set(json_object_get(one, "not_after"), (json_int_t)t->not_after);
-}
-
-json_t *report_page(const struct admin *a)
-{
-	json_t *out = report_status(a), *domains = json_object(), *certificates = certificates_report(a);
-	const char *why = report_not_ready(a);
-	json_t *more;
-
-	each_row(a, sum_row, domains);
-	more = json_pack("{s:b, s:s?, s:o, s:o, s:O}", "ready", why == NULL, "not_ready", why, "latency", latencies(a), "connected",
-	    domains, "certificates", json_object_get(certificates, "certificates"));
-	json_decref(certificates);
-	if (!out || json_object_update_new(out, more) != 0) {
-		json_decref(out);
-		return NULL;
-	}
-	return out;
-}
-
 /* ---- connections ---- */
 
 static json_t *connection(uint32_t worker, const struct conn_row_text *t, uint64_t messages)
@@ -310,22 +211,42 @@ json_t *report_connections(const struct admin *a, const char *domain)
 
 /* ---- domains and names ---- */
 
-/* A domain is available while it has a connection, whoever opened it. */
-static void count_row(void *ctx, uint32_t worker, const struct conn_row_text *t, uint64_t messages)
-{
-	json_t *counts = ctx;
+struct connected_rows {
+	size_t most;
+	json_t *domains;
+};
 
-	if (t->domain[0])
-		json_object_set_new(counts, t->domain, json_integer(json_integer_value(json_object_get(counts, t->domain)) + 1));
+static void add_number(json_t *to, const char *field, json_int_t n)
+{
+	json_integer_set(json_object_get(to, field), json_integer_value(json_object_get(to, field)) + n);
 }
 
-/* By name of the domain. */
-static json_t *count_connections(const struct admin *a)
+/* How often it is connected, what came, and when the first certificate that it showed ends. */
+static void count_row(void *ctx, uint32_t worker, const struct conn_row_text *t, uint64_t messages)
 {
-	json_t *counts = json_object();
+	struct connected_rows *all = ctx;
+	json_t *one = json_object_get(all->domains, t->domain);
 
-	each_row(a, count_row, counts);
-	return counts;
+	if (!t->domain[0] || (!one && json_object_size(all->domains) >= all->most))
+		return;
+	if (!one) {
+		one = json_pack("{s:i, s:i, s:I}", "connections", 0, "messages", 0, "not_after", (json_int_t)t->not_after);
+		if (!one || json_object_set_new(all->domains, t->domain, one) != 0)
+			return;
+	}
+	add_number(one, "connections", 1);
+	add_number(one, "messages", (json_int_t)messages);
+	if (t->not_after && (int64_t)t->not_after < json_integer_value(json_object_get(one, "not_after")))
+		json_integer_set(json_object_get(one, "not_after"), (json_int_t)t->not_after);
+}
+
+/* By name, those that have a connection, whoever opened it: these are available. */
+static json_t *connected(const struct admin *a, size_t most)
+{
+	struct connected_rows all = { most, json_object() };
+
+	each_row(a, count_row, &all);
+	return all.domains;
 }
 
 /* "FILE:LINE" of an entry in a file of domains. */
@@ -356,23 +277,12 @@ static json_t *domain_row(const struct admin *a, const json_t *counts, uint32_t 
 	return json_pack("{s:s, s:o, s:b, s:b, s:b, s:s, s:o, s:i, s:I}", "domain", shown, "configured", configured_at(a->img, index), "enabled", (d->flags & DOMAIN_ENABLED) != 0,
 	    "blocked", a->img->blocked && image_is_blocked(a->img, index),
 	    "has_dn", (d->flags & DOMAIN_HAS_DN) != 0, "protocol", protocol_name[p->protocol], "hosts", hosts, "trust",
-	    (int)p->trust.count, "connections", json_integer_value(json_object_getn(counts, name.p, MIN(name.len, 127u))));
+	    (int)p->trust.count, "connections", json_integer_value(json_object_get(json_object_getn(counts, name.p, MIN(name.len, 127u)), "connections")));
 }
 
-json_t *report_domains(const struct admin *a, size_t limit)
+json_t *report_domains(const struct admin *a, const char *part, size_t limit)
 {
-	json_t *rows = json_array(), *counts = count_connections(a);
-	uint64_t count = a->img->h->domains.count;
-
-	for (uint64_t i = 0; i < count && i < limit; i++)
-		json_array_append_new(rows, domain_row(a, counts, (uint32_t)i));
-	json_decref(counts);
-	return json_pack("{s:b, s:I, s:o}", "ok", 1, "count", (json_int_t)count, "domains", rows);
-}
-
-json_t *report_search(const struct admin *a, const char *part, size_t limit)
-{
-	json_t *rows = json_array(), *counts = count_connections(a);
+	json_t *rows = json_array(), *counts = connected(a, SIZE_MAX);
 	uint64_t count = a->img->h->domains.count;
 
 	for (uint64_t i = 0; i < count && json_array_size(rows) < limit; i++) {
@@ -417,7 +327,7 @@ json_t *report_lookup(const struct admin *a, const char *dn_text)
 	}
 	hits = image_find_dn(a->img, dn.bytes, dn.len);
 	rows = json_array();
-	counts = count_connections(a);
+	counts = connected(a, SIZE_MAX);
 	for (uint32_t i = 0; i < hits.count; i++)
 		json_array_append_new(rows, domain_row(a, counts, hits.index[i]));
 	json_decref(counts);
@@ -429,4 +339,56 @@ json_t *report_lookup(const struct admin *a, const char *dn_text)
 		json_object_set_new(out, "note",
 		    json_string("the text begins with C=, so it is probably in reverse order: write the CN first"));
 	return out;
+}
+
+/* ---- the page, and readiness ---- */
+
+/* The first certificate or CRL to end has ended: then some peers, or all, are refused. */
+static bool trust_ended(const json_t *next)
+{
+	return json_is_object(next) && json_integer_value(json_object_get(next, "not_after")) < clock_wall_s() &&
+	       strcmp(json_string_value(json_object_get(next, "kind")), "trust") != 0;
+}
+
+/* `next`: what certificates_next says. */
+static const char *not_ready(const struct admin *a, const json_t *next)
+{
+	if (atomic_load(&a->h->master->draining))
+		return "draining";
+	if (totals_of(a, offsetof(struct counters, containers_up)) == 0)
+		return "no container is up";
+	return trust_ended(next) ? "a certificate or CRL of ours has ended" : NULL;
+}
+
+const char *report_not_ready(const struct admin *a)
+{
+	json_t *next = certificates_next(a);
+	const char *why = not_ready(a, next);
+
+	json_decref(next);
+	return why;
+}
+
+static json_t *latencies(const struct admin *a)
+{
+	json_t *out = json_array();
+
+	for (unsigned b = 0; b < LATENCY_BUCKETS; b++)
+		json_array_append_new(out, json_pack("{s:f, s:I}", "up_to", (double)latency_edge_ns(b) / 1e9, "messages",
+					       (json_int_t)totals_latency(a, b)));
+	return out;
+}
+
+json_t *report_page(const struct admin *a)
+{
+	json_t *out = report_status(a), *certificates = certificates_report(a);
+	const char *why = not_ready(a, json_object_get(out, "next_expiry"));
+	json_t *more = json_pack("{s:b, s:s?, s:o, s:o, s:O}", "ready", why == NULL, "not_ready", why, "latency", latencies(a),
+	    "connected", connected(a, DOMAINS_ON_PAGE), "certificates", json_object_get(certificates, "certificates"));
+
+	json_decref(certificates);
+	if (out && json_object_update_new(out, more) == 0)
+		return out;
+	json_decref(out);
+	return NULL;
 }

@@ -14,10 +14,9 @@
 /* Each returns a new object, NULL when memory runs out. */
 MUST_USE json_t *report_status(const struct admin *a);
 MUST_USE json_t *report_connections(const struct admin *a, const char *domain); /* NULL: all */
-MUST_USE json_t *report_domains(const struct admin *a, size_t limit);
 
-/* Those whose name holds `part`, in any case. */
-MUST_USE json_t *report_search(const struct admin *a, const char *part, size_t limit);
+/* The first domains whose name holds `part`, in any case; "": any. */
+MUST_USE json_t *report_domains(const struct admin *a, const char *part, size_t limit);
 
 /* The status, and what the status page shows besides. */
 MUST_USE json_t *report_page(const struct admin *a);

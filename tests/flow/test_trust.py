@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """Who is let in, and what the containers are told: real handshakes against a real sipward."""
+import random
 import ssl
 
-from harness import FlowTest, connect_tls, main, request, tls_context, PARTNER_DN
+from harness import FlowTest, connect_tls, main, request, tls_context, wait_for, PARTNER_DN
+
+IDENTITY = ("p-preferred-identity", "p-asserted-identity", "remote-party-id")
 
 
 class Trust(FlowTest):
@@ -127,8 +130,43 @@ class Trust(FlowTest):
             self.assertEqual(link.recv().status, 403, host)
             self.assertEqual(self.container.count(f"spoof-{host}"), 0)
 
+    def test_no_identity_but_ours_whatever_goes_beside_it(self):
+        """Trusted and untrusted peers in turn, long messages and short ones, over all workers, while the configuration is reloaded."""
+        edge = self.edge(workers=3, containers=2)
+        cfg = edge.config
+        cfg["tls"]["edge"]["client_certificate"] = "request"
+        edge.reload(cfg)
+        false = ["P-Preferred-Identity: <sip:spoofed@core.example>", "p-preferred-identity : <sip:spoofed@core.example>",
+                 "P-Asserted-Identity: \"X\" <sip:spoofed@core.example>, <tel:+4911>", "P-Preferred-Identity:\r\n <sip:spoofed@core.example>",
+                 "Remote-Party-ID: <sip:spoofed@core.example>;party=calling"]
+        for c in self.containers:
+            c.answer = lambda msg, c=c: c.reply(msg, extra="".join(line + "\r\n" for line in false[2:3] + false[:1]))
+        links = {"trusted": [self.peer() for _ in range(6)], "untrusted": [self.peer("stranger") for _ in range(6)]}
+        dice, sent = random.Random(5), 0
+        for i in range(400):
+            kind, method = dice.choice(list(links)), dice.choice(["OPTIONS", "INVITE", "MESSAGE"])
+            link, pad = dice.choice(links[kind]), "X-Pad: " + "p" * dice.choice([0, 10, 300, 4000, 20000])
+            for m in [method] + ["ACK"] * (method == "INVITE"):
+                lines = [pad, *dice.sample(false, dice.randint(0, 3))]
+                link.send(request(m, call_id=f"{kind}-{i}", branch=f"z9hG4bK{i}{m}", extra="".join(line + "\r\n" for line in lines)))
+                sent += 1
+                if m != "ACK":
+                    answer = link.recv()
+                    self.assertEqual((answer.status, [v for h in IDENTITY for v in answer.all(h)]), (200, []), i)
+            if i % 50 == 0:
+                edge.reload()
+        def arrived():
+            got = [m for c in self.containers for m in list(c.messages) if m.get("call-id").partition("-")[0] in links]
+            return got if len(got) == sent else None
+        got = wait_for("all requests and ACKs", arrived)
+        self.assertGreater(sum(m.method == "ACK" for m in got), 50)
+        for m in got:
+            want = ["<sip:alice@partner.example>"] if m.get("call-id").startswith("trusted") else []
+            self.assertEqual([v for h in IDENTITY for v in m.all(h)], want, (m.method, m.get("call-id")))
+            self.assertNotIn("spoofed", str(m.head))
+
     def test_resumption_is_judged_again(self):
-        self.edge(workers=1)  # sessions live in one worker
+        self.edge(workers=1)
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
             ctx = tls_context(self.pki, "partner", version)
             session, resumed = None, False

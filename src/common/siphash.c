@@ -29,12 +29,18 @@ static inline uint64_t load64(const uint8_t *p)
 	return x; /* the reference is little-endian, and so is every machine we build for */
 }
 
-static inline void absorb(struct siphash_state *s, uint64_t word)
+/* `rounds` is known when this is compiled. */
+static inline void absorb_by(struct siphash_state *s, uint64_t word, int rounds)
 {
 	s->v3 ^= word;
-	round_once(s);
-	round_once(s);
+	for (int i = 0; i < rounds; i++)
+		round_once(s);
 	s->v0 ^= word;
+}
+
+static inline void absorb(struct siphash_state *s, uint64_t word)
+{
+	absorb_by(s, word, 2);
 }
 
 void siphash_begin(struct siphash_state *s, const struct siphash_key *key)
@@ -95,10 +101,10 @@ void siphash_add_field(struct siphash_state *s, const void *data, size_t len)
 	siphash_add(s, data, len);
 }
 
-static inline uint64_t finish(struct siphash_state *s, uint64_t mark)
+static inline uint64_t finish(struct siphash_state *s, uint64_t mark, int rounds)
 {
 	s->v2 ^= mark;
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < rounds; i++)
 		round_once(s);
 	return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
 }
@@ -106,14 +112,14 @@ static inline uint64_t finish(struct siphash_state *s, uint64_t mark)
 uint64_t siphash_end(struct siphash_state *s)
 {
 	absorb(s, s->tail | s->len << 56);
-	return finish(s, 0xff);
+	return finish(s, 0xff, 4);
 }
 
 void siphash_end_128(struct siphash_state *s, uint64_t out[static 2])
 {
 	out[0] = siphash_end(s);
 	s->v1 ^= 0xdd;
-	out[1] = finish(s, 0);
+	out[1] = finish(s, 0, 4);
 }
 
 uint64_t siphash_13(const struct siphash_key *key, const void *data, size_t len)
@@ -123,21 +129,10 @@ uint64_t siphash_13(const struct siphash_key *key, const void *data, size_t len)
 	size_t left = len;
 
 	siphash_begin(&s, key);
-	for (; left >= 8; left -= 8, p += 8) {
-		uint64_t word = load64(p);
-
-		s.v3 ^= word;
-		round_once(&s);
-		s.v0 ^= word;
-	}
-	s.tail = load_few(p, left) | (uint64_t)len << 56;
-	s.v3 ^= s.tail;
-	round_once(&s);
-	s.v0 ^= s.tail;
-	s.v2 ^= 0xff;
-	for (int i = 0; i < 3; i++)
-		round_once(&s);
-	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+	for (; left >= 8; left -= 8, p += 8)
+		absorb_by(&s, load64(p), 1);
+	absorb_by(&s, load_few(p, left) | (uint64_t)len << 56, 1);
+	return finish(&s, 0xff, 3);
 }
 
 uint64_t siphash(const struct siphash_key *key, const void *data, size_t len)

@@ -62,21 +62,16 @@ static void put_reason(struct put *o, struct span reason)
 /* The first parameter of a list that via_parse took; *rest gets those behind it. */
 static struct span first_param(struct span params, struct span *rest)
 {
-	bool quoted = span_find(params, '"') < params.len;
-	size_t i;
+	size_t i = span_find(params, ';');
+	bool quoted = false;
 
-	if (!quoted) { /* as nearly always */
-		i = span_find(params, ';');
-		*rest = span_from(params, i + 1);
-		return span_trim(span_head(params, i));
-	}
-	quoted = false;
-	for (i = 0; i < params.len && (quoted || params.p[i] != ';'); i++) {
-		if (params.p[i] == '"')
-			quoted = !quoted;
-		else if (quoted && params.p[i] == '\\')
-			i++;
-	}
+	if (span_find(span_head(params, i), '"') < i) /* hardly ever: the ';' may stand in quotes */
+		for (i = 0; i < params.len && (quoted || params.p[i] != ';'); i++) {
+			if (params.p[i] == '"')
+				quoted = !quoted;
+			else if (quoted && params.p[i] == '\\')
+				i++;
+		}
 	*rest = span_from(params, i + 1);
 	return span_trim(span_head(params, i));
 }
